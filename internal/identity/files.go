@@ -1,0 +1,83 @@
+package identity
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/statefile"
+)
+
+// Modes of the files. Public files are 0644, although no one but the user gets
+// into the folder, because that is what they are once they are copied.
+const (
+	secretMode fs.FileMode = 0o600
+	publicMode fs.FileMode = 0o644
+)
+
+// maxFile is far above what any file of the identity holds.
+const maxFile = 64 << 10
+
+func (s *Store) caDir() string      { return filepath.Join(s.dir, "caroot") }
+func (s *Store) caKeyFile() string  { return filepath.Join(s.caDir(), "rootCA-key.pem") }
+func (s *Store) tunnelsDir() string { return filepath.Join(s.dir, "wireguard") }
+func (s *Store) serviceDir() string { return filepath.Join(s.dir, "service") }
+func (s *Store) in(o hypervisor.Octet, name string) string {
+	return filepath.Join(s.tunnelsDir(), o.String(), name)
+}
+
+// CACertFile is the path of the CA's certificate, for tools that take a file.
+func (s *Store) CACertFile() string { return filepath.Join(s.caDir(), "rootCA.pem") }
+
+// ImportFile is the path of the copy of the client configuration that is named
+// after the tunnel: WireGuard.app names a tunnel after the file that it
+// imports.
+func (s *Store) ImportFile(o hypervisor.Octet) string { return s.in(o, o.VMName()+".conf") }
+
+// read is statefile.Read, where a file that is not there is nil, nil.
+func read(path string) ([]byte, error) {
+	data, err := statefile.Read(path, maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil && data == nil {
+		data = []byte{} // there, and empty
+	}
+	return data, err
+}
+
+// present returns those of paths that exist, whatever they are.
+func present(paths ...string) ([]string, error) {
+	var found []string
+	for _, p := range paths {
+		_, err := os.Lstat(p)
+		if err == nil {
+			found = append(found, p)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// tighten takes the rights of group and others from a secret file. It works on
+// the open file and follows no symlink, so that it cannot be led to another.
+func tighten(path string) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: not a regular file", path)
+	}
+	return f.Chmod(secretMode)
+}
