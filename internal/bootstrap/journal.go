@@ -1,0 +1,158 @@
+package bootstrap
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/shell"
+	"github.com/mutms/mpd-virt-macos/internal/statefile"
+)
+
+const journalSchema = "mpd-virt/journal/1"
+
+// Journal says what is known of one VM's setup: how it was asked for, which
+// machine answered, and which steps that machine has behind it. It lets a
+// setup that was killed, dropped or refused go on where it must.
+type Journal struct {
+	Schema    string               `json:"schema"`
+	Octet     hypervisor.Octet     `json:"octet"`
+	Backend   string               `json:"backend"`
+	UUID      string               `json:"uuid,omitempty"` // of the located machine
+	First     netip.Addr           `json:"first"`          // where it was adopted
+	Canonical netip.Addr           `json:"canonical"`      // where it shall be
+	User      hypervisor.User      `json:"user"`
+	Source    Source               `json:"source"`
+	HostKey   string               `json:"host_key,omitempty"` // pinned fingerprint; "" before first contact
+	MachineID string               `json:"machine_id,omitempty"`
+	Moving    bool                 `json:"moving,omitempty"` // step 30 was started at First and is not known to be done
+	Done      map[string]time.Time `json:"done,omitempty"`   // by step ID
+
+	file string
+}
+
+// NewJournal is an empty journal that Save writes to file.
+func NewJournal(file string) *Journal {
+	return &Journal{Schema: journalSchema, Done: map[string]time.Time{}, file: file}
+}
+
+// LoadJournal reads the journal of a VM. The error wraps fs.ErrNotExist if
+// there is none; a damaged one is a *JournalError, because what it knew cannot
+// be guessed.
+func LoadJournal(file string, o hypervisor.Octet) (*Journal, error) {
+	data, err := statefile.Read(file, 64<<10)
+	if err != nil {
+		return nil, err
+	}
+	j, err := parseJournal(data, o)
+	if err != nil {
+		return nil, hint.Wrap(&JournalError{file, err},
+			"rm "+shell.Quote(file)+"     (then run setup again: it repeats all steps)")
+	}
+	j.file = file
+	return j, nil
+}
+
+// JournalError says that a journal is damaged or another VM's. It does not wrap
+// Err: a bad value in a file is not the caller's bad value.
+type JournalError struct {
+	File string
+	Err  error
+}
+
+// Msg is the error without the file's name.
+func (e *JournalError) Msg() string { return "damaged: " + e.Err.Error() }
+
+func (e *JournalError) Error() string { return e.File + ": " + e.Msg() }
+
+func parseJournal(data []byte, o hypervisor.Octet) (*Journal, error) {
+	j := new(Journal) // no schema of its own: a text without one is no journal
+	if err := json.Unmarshal(data, j); err != nil {
+		return nil, err
+	}
+	if j.Schema != journalSchema {
+		return nil, fmt.Errorf("schema %.40q is not %s", j.Schema, journalSchema)
+	}
+	if err := j.validate(o); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+func (j *Journal) validate(o hypervisor.Octet) error {
+	if j.Octet != o {
+		return fmt.Errorf("it is the journal of octet %s", j.Octet)
+	}
+	if _, err := hypervisor.ParseUser(string(j.User)); err != nil {
+		return err
+	}
+	for _, a := range []netip.Addr{j.First, j.Canonical} {
+		if _, err := hypervisor.ParseAddr(a.String()); err != nil {
+			return err
+		}
+	}
+	if j.Backend == "" {
+		return errors.New("no backend")
+	}
+	if j.Done == nil {
+		j.Done = map[string]time.Time{}
+	}
+	return j.Source.Validate()
+}
+
+// Save writes the journal; the folder must exist.
+func (j *Journal) Save() error {
+	data, err := j.text()
+	if err != nil {
+		return fmt.Errorf("write %s: %w", j.file, err)
+	}
+	return statefile.Write(j.file, data, 0o600)
+}
+
+func (j *Journal) text() ([]byte, error) {
+	data, err := json.MarshalIndent(j, "", "  ")
+	return append(data, '\n'), err
+}
+
+// Addresses are where the VM can be, likeliest first: two if a run ended
+// around step 30.
+func (j *Journal) Addresses() []netip.Addr {
+	_, moved := j.Done[StepNetwork]
+	switch {
+	case moved || j.First == j.Canonical:
+		return []netip.Addr{j.Canonical}
+	case j.Moving:
+		return []netip.Addr{j.Canonical, j.First}
+	default:
+		return []netip.Addr{j.First}
+	}
+}
+
+// SetSource changes where the VM's software comes from. What was made from
+// another source is then done again.
+func (j *Journal) SetSource(s Source) {
+	if s != j.Source {
+		j.Source = s
+		j.void(StepSudoers, StepClone, StepBuild, StepMPD)
+	}
+}
+
+// void forgets that the named steps are done, all of them without names. What
+// stays known is that a VM which had its canonical address may still be there.
+func (j *Journal) void(ids ...string) {
+	for id := range j.Done {
+		if len(ids) == 0 || slices.Contains(ids, id) {
+			delete(j.Done, id)
+			j.Moving = j.Moving || id == StepNetwork
+		}
+	}
+}
+
+// Missing says whether err means that there is no journal.
+func Missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

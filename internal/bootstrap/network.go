@@ -1,0 +1,157 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/mutms/mpd-virt-macos/internal/guest"
+	"github.com/mutms/mpd-virt-macos/internal/hint"
+)
+
+// Bounds of step 30. A VM needs 3 to 15 s to come back; the first form of the
+// program waited up to three minutes.
+const (
+	networkLimit = 10 * time.Minute // the script itself: it may install packages
+	comeBack     = 3 * time.Minute  // until the canonical address answers
+)
+
+// free wants the canonical address to be nobody else's: step 30 takes it
+// without looking, and what follows would then run on a stranger.
+func free(ctx context.Context, r *run) (string, error) {
+	want := r.Journal.Canonical
+	if r.conn.Addr().Addr() == want {
+		return want.String() + " is this VM's", nil
+	}
+	if err := r.Free(ctx, want, r.conn.HostKey()); err != nil {
+		return "", refused{err}
+	}
+	return want.String() + " is free", nil
+}
+
+// network changes the VM's address. The script's end is no news of the
+// change: it may have happened with status 0, with no status at all, or with a
+// connection that just falls silent. Only a status that says failure is one.
+func network(ctx context.Context, r *run) (string, error) {
+	was, want := r.conn.Addr().Addr(), r.Journal.Canonical
+	r.Journal.Moving = true
+	if err := r.Journal.Save(); err != nil {
+		return "", err
+	}
+	s := cloneScript(StepNetwork, r.output(StepNetwork), r.Octet.String())
+	s.Limit = networkLimit
+	err := r.conn.Run(ctx, s)
+	if ctx.Err() != nil || exitStatus(err) >= 0 || errors.As(err, new(*guest.StartError)) {
+		return "", err
+	}
+	if err == nil && was == want {
+		return want.String() + ", as before", nil
+	}
+	r.conn.Close()
+	conn, err := r.Dial(ctx, []netip.Addr{want}, comeBack)
+	if err != nil {
+		return "", r.lost(ctx, was, want, err)
+	}
+	r.conn, r.moved = conn, was != want
+	return fmt.Sprintf("%s → %s, same host key", was, want), nil
+}
+
+// lost says what is known of a VM that did not come up where it should.
+func (r *run) lost(ctx context.Context, was, want netip.Addr, err error) error {
+	if ctx.Err() != nil || !errors.As(err, new(*guest.UnreachableError)) {
+		return err
+	}
+	if was != want {
+		if c, old := r.Dial(ctx, []netip.Addr{was}, 0); old == nil {
+			c.Close()
+			return fmt.Errorf("it ended, but the VM is still at %s and not at %s", was, want)
+		}
+	}
+	return hint.Wrap(fmt.Errorf("the VM answers neither at %s nor at %s: %w", want, was, err),
+		"look at the VM's console: `ip address` shows where it is, `journalctl -u systemd-networkd` why")
+}
+
+func networkHolds(r *run) string {
+	if name := r.Octet.VMName(); r.facts.Host != name {
+		return fmt.Sprintf("the host name is %s, not %s", r.facts.Host, name)
+	}
+	if at := r.conn.Addr().Addr(); at != r.Journal.Canonical {
+		return fmt.Sprintf("the VM is at %s, not at %s", at, r.Journal.Canonical)
+	}
+	if err := CheckPlatform(r.facts.Platform, r.Octet, r.Journal.Canonical); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func hasAddress(r *run) string { return r.Journal.Canonical.String() + ", as before" }
+
+func register(ctx context.Context, r *run) (string, error) {
+	r.Journal.Moving = false
+	if err := r.Journal.Save(); err != nil {
+		return "", err
+	}
+	return r.Register(ctx, r.conn)
+}
+
+// aptFailed is apt-get's status for all its failures, a held lock among them.
+const aptFailed = 100
+
+// lockWait bounds how long another package manager may hold dpkg's lock.
+const lockWait = 10 * time.Minute
+
+// lockText says whether a process holds dpkg's lock: the kernel lists POSIX
+// locks by inode, readable by everybody.
+const lockText = `
+inode=$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null) || exit 0
+while read -r _ kind _ _ _ where _; do
+  if [ "$kind" = POSIX ] && [ "${where##*:}" = "$inode" ]; then echo held; exit 0; fi
+done </proc/locks
+`
+
+// packages runs step 40. apt-get does not wait for dpkg's lock, which a
+// desktop's update service may hold, and right after step 30 the removal of
+// the old network manager; so we wait before, and once more if apt failed
+// while somebody held it.
+func packages(ctx context.Context, r *run) (string, error) {
+	for try := 1; ; try++ {
+		if err := r.waitForLock(ctx); err != nil {
+			return "", err
+		}
+		_, err := script(StepPackages)(ctx, r)
+		if exitStatus(err) != aptFailed || try == 3 {
+			return "", err
+		}
+		held, lockErr := r.dpkgHeld(ctx)
+		if lockErr != nil || !held && !(r.moved && try == 1) {
+			return "", err
+		}
+		r.Observer.note("%s: apt-get failed while packages were changing, trying again", StepPackages)
+	}
+}
+
+func (r *run) dpkgHeld(ctx context.Context) (bool, error) {
+	out, err := r.conn.Query(ctx, guest.Script{Name: "dpkg lock", Text: lockText, Limit: time.Minute})
+	return len(out) > 0, err
+}
+
+func (r *run) waitForLock(ctx context.Context) error {
+	for start := time.Now(); ; {
+		held, err := r.dpkgHeld(ctx)
+		if err != nil || !held {
+			return err
+		}
+		if time.Since(start) >= lockWait {
+			return hint.Wrap(fmt.Errorf("another program on the VM has held dpkg's lock for %s", lockWait),
+				"see which: ssh to the VM and run `sudo fuser -v /var/lib/dpkg/lock-frontend`")
+		}
+		r.output(StepPackages)("waiting for another package manager on the VM to finish")
+		select {
+		case <-time.After(2 * time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
