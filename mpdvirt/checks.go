@@ -1,0 +1,283 @@
+package mpdvirt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/bootstrap"
+	"github.com/mutms/mpd-virt-macos/internal/guest"
+	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/identity"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
+	"github.com/mutms/mpd-virt-macos/internal/probe"
+	"github.com/mutms/mpd-virt-macos/internal/registry"
+)
+
+// diagConnect bounds a TCP connection of diag, so that a dead VM costs little.
+const diagConnect = 2 * time.Second
+
+// found makes a Check from an error, whose hint becomes a fix.
+func found(err error) Check {
+	c := Check{Status: Fail, Summary: err.Error()}
+	if h := hint.Of(err); h != "" {
+		c.Fixes = []Fix{{Text: h}}
+	}
+	if class := classify(err, ""); errors.Is(class, ErrRefused) {
+		c.Refused = true
+	}
+	return c
+}
+
+// command is a fix that this program does.
+func mpdVirt(args ...string) Fix { return Fix{Argv: append([]string{"mpd-virt"}, args...)} }
+
+// askRegistry reads the entry, and looks whether another VM has the same host
+// key, which a clone brings with it.
+func (m *Manager) askRegistry(r *run) (registry.Entry, Check) {
+	r.emit(Event{Kind: StepStarted, Step: "registry"})
+	entry, err := m.registered(r.octet)
+	c := Check{Status: OK, Summary: m.state.EnvFile(r.octet)}
+	if err != nil {
+		c = found(err)
+	} else if twin := m.sameHostKey(r.octet); twin != "" {
+		c.Status, c.Summary = Warn, fmt.Sprintf("%s has the same SSH host key as %s: one is a copy of the other", twin, entry.Name())
+	}
+	c.ID, c.Phase = "registry", Mandatory
+	r.emit(Event{Kind: StepEnded, Step: c.ID, Status: c.Status, Text: c.Summary})
+	return entry, c
+}
+
+// sameHostKey is the name of another VM that is pinned to the same key.
+func (m *Manager) sameHostKey(o Octet) string {
+	mine, err := guest.ReadPins(m.state.KnownHosts(o), o.VMName())
+	if err != nil {
+		return "" // the login says what is wrong
+	}
+	others, _ := m.entries(o)
+	for _, e := range others {
+		theirs, _ := guest.ReadPins(m.state.KnownHosts(e.Octet), e.Name())
+		for _, a := range mine {
+			for _, b := range theirs {
+				if string(a.Marshal()) == string(b.Marshal()) {
+					return e.Name()
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func askBackend(ctx context.Context, x *examination) Check {
+	b, err := x.m.backend(x.entry.Backend)
+	if err != nil {
+		return found(err)
+	}
+	if err := b.Available(ctx); err != nil {
+		return found(err)
+	}
+	machines, err := b.States(ctx)
+	if err != nil {
+		return found(fmt.Errorf("ask %s: %w", b.Name(), err))
+	}
+	if machines == nil {
+		return Check{Status: OK, Summary: b.Name() + " manages no VMs, so there is no state to ask"}
+	}
+	state := stateIn(machines, viewOf(x.entry))
+	c := Check{Status: OK, Summary: string(state), Facts: map[string]string{"state": string(state)}}
+	if state != hypervisor.Running {
+		c.Status, c.Fixes = Fail, []Fix{mpdVirt("start", x.entry.Octet.String())}
+	}
+	return c
+}
+
+func askPing(ctx context.Context, x *examination) Check {
+	rtt, err := probe.Ping(ctx, x.r.runner(), goos, x.entry.Addr)
+	switch {
+	case err == nil:
+		return Check{Status: OK, Summary: fmt.Sprintf("%.1f ms", rtt.Seconds()*1000)}
+	case errors.Is(err, hypervisor.ErrToolMissing):
+		c := found(err)
+		c.Status = Warn
+		return c
+	}
+	c := found(err)
+	c.Fixes = append(c.Fixes, Fix{Text: "start the VM if it is off, and look at its console"})
+	return c
+}
+
+// askPlatform logs in to the pinned VM and reads what its own setup wrote.
+func askPlatform(ctx context.Context, x *examination) Check {
+	conn := x.conn
+	if conn == nil {
+		var err error
+		if conn, err = x.login(ctx); err != nil {
+			c := found(err)
+			var lost *guest.UnreachableError
+			if !errors.As(err, &lost) || answered(lost.Kind) {
+				c.Facts = map[string]string{"ssh": "answers"}
+			}
+			return c
+		}
+		defer conn.Close()
+	}
+	facts := map[string]string{"ssh": "answers", "host_key": ssh.FingerprintSHA256(conn.HostKey())}
+	data, err := bootstrap.ReadPlatform(ctx, conn)
+	if err == nil {
+		err = bootstrap.CheckPlatform(data, x.entry.Octet, x.entry.Addr)
+	}
+	if err != nil {
+		c := found(err)
+		c.Facts = facts
+		c.Fixes = append(c.Fixes, mpdVirt("setup", x.entry.Octet.String(), "--from="+bootstrap.StepNetwork))
+		return c
+	}
+	return Check{Status: OK, Summary: "MPD_VM_ID and MPD_VM_IP match", Facts: facts}
+}
+
+func (x *examination) login(ctx context.Context) (*guest.Conn, error) {
+	t, err := x.m.loaded(x.entry.Octet)
+	if err != nil {
+		return nil, err
+	}
+	l := x.m.login(ctx, x.r, t)
+	l.connect = diagConnect
+	return guestAt(ctx, l, x.entry.Addr)
+}
+
+// askAlias makes the SSH entries right and proves them with the system's ssh.
+func askAlias(ctx context.Context, x *examination) Check {
+	changed, err := x.m.ensureAliases(ctx, x.r)
+	if err != nil {
+		return found(err)
+	}
+	name := x.entry.Name()
+	argv := x.m.sshTo(x.entry.Octet, "-o", "BatchMode=yes", "-o", "ConnectTimeout=2")
+	res, err := x.r.runner()(ctx, hypervisor.Command{Argv: append(argv, "true"), Limit: aliasLimit})
+	c := Check{Status: OK, Summary: "ssh " + name + " works"}
+	switch {
+	case errors.Is(err, hypervisor.ErrToolMissing):
+		return Check{Status: Warn, Summary: "there is no ssh on this machine to prove the alias with"}
+	case err != nil:
+		return found(fmt.Errorf("ssh %s: %w", name, err))
+	case res.Status != 0:
+		c = Check{Status: Fail, Summary: fmt.Sprintf("ssh %s: exit status %d: %s", name, res.Status, lastLine(res.Stderr)),
+			Fixes: []Fix{{Argv: []string{"ssh", "-v", name}, Text: "see what ssh says; a passphrase must be in the agent (ssh-add)"}}}
+	case changed:
+		c.Summary += "; its entries were written again"
+	}
+	if w := x.m.alias.Warnings(); len(w) > 0 && c.Status == OK {
+		c.Status, c.Summary = Warn, strings.Join(w, "; ")
+	}
+	return c
+}
+
+// aliasLimit bounds the real ssh: its connect limit, and time to log in.
+const aliasLimit = 10 * time.Second
+
+// lastLine is the last line of a program's message, made safe to show.
+func lastLine(b []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return plaintext.Clean(lines[len(lines)-1])
+}
+
+// askDNS asks the VM's name server for the VM's own address: only the VM
+// behind the tunnel answers there, and only it knows which one it is.
+func askDNS(ctx context.Context, x *examination) Check {
+	a := probe.QueryA(ctx, x.m.cfg.DialContext, x.m.cfg.DNSServer, identity.VMHost)
+	c := Check{Status: Fail, Facts: map[string]string{"answer": string(a.Kind), "server": x.m.cfg.DNSServer.String()}}
+	if a.Kind != probe.Address {
+		c.Summary, c.Fixes = x.noAddress(a)
+		return c
+	}
+	c.Facts["address"] = a.Addr.String()
+	if a.Addr == x.entry.Addr {
+		c.Status, c.Facts["vm"] = OK, x.entry.Name()
+		c.Summary = fmt.Sprintf("%s is %s, authoritative over %s", identity.VMHost, a.Addr, a.Transport)
+		return c
+	}
+	c.Summary = fmt.Sprintf("%s is %s: another VM answers", identity.VMHost, a.Addr)
+	c.Fixes = []Fix{{Text: fmt.Sprintf("turn the active tunnel off and %s on in WireGuard", x.entry.Name())}}
+	if other := x.registeredAt(a.Addr); other != "" {
+		c.Facts["vm"] = other
+		c.Summary = fmt.Sprintf("%s is %s: %s answers", identity.VMHost, a.Addr, other)
+		c.Fixes[0].Text = fmt.Sprintf("turn the tunnel %s off and %s on in WireGuard", other, x.entry.Name())
+	}
+	return c
+}
+
+// noAddress words an answer that is no address. What it means for the tunnel
+// differs: silence is no tunnel, a wrong answer is somebody's.
+func (x *examination) noAddress(a probe.Answer) (string, []Fix) {
+	on := Fix{Text: fmt.Sprintf("turn %s on in WireGuard; if it is not there, import %s", x.entry.Name(), x.m.keys.ImportFile(x.entry.Octet))}
+	again := mpdVirt("setup", x.entry.Octet.String(), "--from="+bootstrap.StepMPD)
+	detail := ""
+	if a.Detail != "" {
+		detail = " (" + a.Detail + ")"
+	}
+	server := x.m.cfg.DNSServer.Addr()
+	switch a.Kind {
+	case probe.NoAnswer, probe.Unreachable, probe.Canceled:
+		return fmt.Sprintf("no answer from %s: the tunnel is down%s", server, detail), []Fix{on}
+	case probe.Refused:
+		return fmt.Sprintf("%s refuses DNS: mpd does not run there%s", server, detail), []Fix{again}
+	case probe.NXDomain, probe.NoData:
+		return fmt.Sprintf("%s does not know %s%s: it is not the name server of an mpd VM", server, identity.VMHost, detail), []Fix{on, again}
+	case probe.NotAuthoritative:
+		return fmt.Sprintf("%s repeats an answer that is not its own%s: something stands between this Mac and the VM", server, detail), []Fix{on}
+	default:
+		return fmt.Sprintf("%s: %s%s", server, a.Kind, detail), []Fix{on, again}
+	}
+}
+
+func (x *examination) registeredAt(addr netip.Addr) string {
+	entries, _ := x.m.entries()
+	for _, e := range entries {
+		if e.Addr == addr {
+			return e.Name()
+		}
+	}
+	return ""
+}
+
+// askResolver asks what browsers ask: the system's resolver.
+func askResolver(ctx context.Context, x *examination) Check {
+	a := probe.Lookup(ctx, x.m.cfg.Resolve, identity.VMHost)
+	c := Check{Status: OK, Summary: fmt.Sprintf("the system resolves %s to %s", identity.VMHost, a.Addr), Facts: map[string]string{"answer": string(a.Kind)}}
+	if len(a.Addrs) > 0 {
+		c.Facts["address"] = a.Addrs[0].String()
+	}
+	switch {
+	case a.Kind == probe.Address && a.Addr == x.entry.Addr:
+	case a.Kind == probe.Address || a.Kind == probe.Several:
+		c.Status, c.Summary = Warn, fmt.Sprintf("the system resolves %s to %s, not %s", identity.VMHost, joined(a.Addrs), x.entry.Addr)
+		c.Fixes = []Fix{{Text: "look for the name in /etc/hosts, then empty the system's cache", Argv: flushCache(goos), Root: true}}
+	default:
+		c.Status, c.Summary = Fail, fmt.Sprintf("the system does not resolve %s: %s", identity.VMHost, a.Kind)
+		c.Fixes = []Fix{{Text: fmt.Sprintf("the tunnel's DNS line makes the system ask %s: turn the tunnel off and on", x.m.cfg.DNSServer.Addr())}}
+	}
+	return c
+}
+
+func joined(addrs []netip.Addr) string {
+	var texts []string
+	for _, a := range addrs {
+		texts = append(texts, a.String())
+	}
+	return strings.Join(texts, ", ")
+}
+
+// flushCache empties the cache of the system's resolver.
+func flushCache(system string) []string {
+	if system == "darwin" {
+		return []string{"sudo", "dscacheutil", "-flushcache"}
+	}
+	return []string{"sudo", "resolvectl", "flush-caches"}
+}

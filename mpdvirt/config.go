@@ -1,0 +1,56 @@
+package mpdvirt
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/mutms/mpd-virt-macos/hypervisor"
+)
+
+// Where the bootstrap scripts come from unless a Config or a request says
+// otherwise. Source: the mpd project's own bootstrap documentation.
+const (
+	DefaultRepo         = "https://github.com/mutms/mpd.git"
+	DefaultBranch       = "main"
+	DefaultBootstrapURL = "https://raw.githubusercontent.com/mutms/mpd"
+)
+
+// Config says which world a Manager works in. The zero value is the real one:
+// the user's home folder, the real network, the real tools. Every contact with
+// the outside is a field, so that a test or another program can replace it;
+// mpdvirttest makes a whole Config.
+type Config struct {
+	// Home is the home folder, an absolute path; "" is the user's own. All
+	// state lives in .mpd-virt and .ssh below it.
+	Home string
+	// Backends are the hypervisors that VMs can be on; nil is DefaultBackends.
+	Backends []hypervisor.Hypervisor
+	// DialContext opens all connections, "tcp" and "udp"; nil is the network.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	// Resolve is the system's resolver ("ip4" is asked); nil is Go's, which on
+	// macOS asks the system.
+	Resolve func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	// Runner starts outside programs; nil starts them.
+	Runner hypervisor.Runner
+	// LocalAddrs are the addresses of this machine; nil asks the system.
+	LocalAddrs func() ([]netip.Addr, error)
+	// Now is the clock of certificates, logs and events; nil is time.Now.
+	// Waits use real timers.
+	Now func() time.Time
+	// AgentSocket is the SSH agent's socket; "" is $SSH_AUTH_SOCK as New finds
+	// it, "none" uses no agent.
+	AgentSocket string
+	// DNSServer answers *.mpd.test; the zero value is the VM's own through the
+	// tunnel, 10.163.0.3:53.
+	DNSServer netip.AddrPort
+	// BootstrapURL, Repo and Branch say where the bootstrap scripts come from;
+	// "" are the Default constants. A VM keeps the values it was set up with.
+	BootstrapURL, Repo, Branch string
+	// Observer gets the events of all verbs, one at a time, on the goroutine
+	// that causes them: it should return soon. nil drops them.
+	Observer func(Event)
+	// Prompter asks the person; nil means that nobody can be asked.
+	Prompter Prompter
+}

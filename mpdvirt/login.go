@@ -1,0 +1,166 @@
+package mpdvirt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/mutms/mpd-virt-macos/internal/guest"
+	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/probe"
+)
+
+const goos = runtime.GOOS
+
+func (m *Manager) journalFile(o Octet) string { return filepath.Join(m.state.Dir(o), "journal.json") }
+
+// login opens the connections of one run to one VM: same identities, same
+// host key.
+type login struct {
+	m        *Manager
+	r        *run
+	t        *target
+	hostKeys guest.HostKeys
+	who      *guest.Identities
+	connect  time.Duration // bounds a TCP connection; 0 leaves it to guest
+}
+
+func (m *Manager) login(ctx context.Context, r *run, t *target) *login {
+	files, agent, err := guest.ReadSSHConfig(ctx, r.runner(), m.sshArgs, r.octet.VMName())
+	if err != nil {
+		r.debug("ssh -G: " + err.Error() + "; using the usual key files")
+	}
+	if agent == "" {
+		agent = m.cfg.AgentSocket
+	}
+	identities := guest.IdentityConfig{Home: m.cfg.Home, Files: files, AgentSocket: agent}
+	if m.cfg.Prompter != nil {
+		identities.Passphrase = m.cfg.Prompter.Passphrase
+	}
+	return &login{
+		m: m, r: r, t: t,
+		hostKeys: guest.HostKeys{
+			File: m.state.KnownHosts(r.octet),
+			Name: r.octet.VMName(),
+			// An entry or a journal with a key means that there was a first
+			// contact: lost pins are then no reason to trust anew.
+			Pinned: t.known != nil || t.journal.HostKey != "",
+		},
+		who: guest.NewIdentities(identities),
+	}
+}
+
+func (l *login) options(addr netip.Addr) guest.Options {
+	return guest.Options{
+		Addr: netip.AddrPortFrom(addr, 22), User: l.t.journal.User, Dial: l.dialContext,
+		HostKeys: l.hostKeys, Identities: l.who, Debug: l.r.debug,
+	}
+}
+
+func (l *login) dialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if l.connect > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, l.connect)
+		defer cancel()
+	}
+	return l.m.cfg.DialContext(ctx, network, address)
+}
+
+// dial logs in at the first of addrs that answers; see bootstrap.Config.Dial.
+func (l *login) dial(ctx context.Context, addrs []netip.Addr, limit time.Duration) (*guest.Conn, error) {
+	if err := l.samePin(); err != nil {
+		return nil, err
+	}
+	if limit == 0 && len(addrs) == 1 {
+		return guest.Dial(ctx, l.options(addrs[0]))
+	}
+	ports := make([]netip.AddrPort, len(addrs))
+	for i, a := range addrs {
+		ports[i] = netip.AddrPortFrom(a, 22)
+	}
+	return guest.Await(ctx, l.options(addrs[0]), ports, limit, l.r.debug)
+}
+
+// samePin wants the pin file to hold the key that the journal knows, so that
+// swapping the file does not swap the VM.
+func (l *login) samePin() error {
+	want := l.t.journal.HostKey
+	if want == "" || l.hostKeys.Accept != "" {
+		return nil
+	}
+	keys, err := guest.ReadPins(l.hostKeys.File, l.hostKeys.Name)
+	if err != nil || slices.ContainsFunc(keys, func(k ssh.PublicKey) bool { return ssh.FingerprintSHA256(k) == want }) {
+		return nil // what is wrong with the file itself, the login says
+	}
+	return &guest.HostKeyError{File: l.hostKeys.File, Want: []string{want}, Reason: "it does not hold the key " + want + " that was pinned"}
+}
+
+// pin records the key of a first contact, or of one accepted on purpose.
+func (l *login) pin(c *guest.Conn) error {
+	keys, err := guest.ReadPins(l.hostKeys.File, l.hostKeys.Name)
+	known := err == nil && slices.ContainsFunc(keys, func(k ssh.PublicKey) bool { return string(k.Marshal()) == string(c.HostKey().Marshal()) })
+	if known && l.hostKeys.Accept == "" {
+		return nil
+	}
+	if err := guest.WritePins(l.hostKeys.File, l.hostKeys.Name, []ssh.PublicKey{c.HostKey()}); err != nil {
+		return fmt.Errorf("pin the host key: %w", err)
+	}
+	l.hostKeys.Pinned, l.hostKeys.Accept = true, ""
+	return nil
+}
+
+// takenLimit bounds the look for somebody at the canonical address.
+const takenLimit = 2 * time.Second
+
+// free returns an error if another machine than the one with the given host
+// key answers at addr, by ping or by SSH: one that blocks ping may still have
+// an sshd. We look at the host key and go, which sshd minds less than a
+// connection that is dropped without a word.
+func (l *login) free(ctx context.Context, addr netip.Addr, own ssh.PublicKey) error {
+	ctx, cancel := context.WithTimeout(ctx, takenLimit)
+	defer cancel()
+	pinged := make(chan error, 1)
+	go func() {
+		_, err := probe.Ping(ctx, l.r.runner(), goos, addr)
+		pinged <- err
+	}()
+	o := l.options(addr)
+	o.HostKeys = guest.HostKeys{Name: o.HostKeys.Name, Accept: "SHA256:" + strings.Repeat("-", 43)} // no key has this fingerprint
+	_, err := guest.Dial(ctx, o)
+	pingErr := <-pinged
+	var key *guest.HostKeyError
+	var lost *guest.UnreachableError
+	var who string
+	switch {
+	case errors.As(err, &key) && key.Got == ssh.FingerprintSHA256(own):
+		return nil // the VM itself has the address already
+	case errors.As(err, &key):
+		who = "SSH host key " + key.Got
+	case errors.As(err, &lost) && answered(lost.Kind):
+		who = string(lost.Kind)
+	case pingErr == nil:
+		who = "answers ping"
+	default:
+		return nil
+	}
+	return hint.Wrap(fmt.Errorf("%s is taken by another machine (%s)", addr, who),
+		fmt.Sprintf("turn that machine off or give it another address, or set the VM up under another number than %s", l.r.octet))
+}
+
+// answered says whether a failed attempt still proves that somebody is there.
+func answered(k guest.Kind) bool {
+	switch k {
+	case guest.Refused, guest.Closed, guest.NotSSH, guest.Stalled, guest.Broken:
+		return true
+	}
+	return false
+}

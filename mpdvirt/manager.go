@@ -1,0 +1,222 @@
+package mpdvirt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/hypervisor/general"
+	"github.com/mutms/mpd-virt-macos/internal/command"
+	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/identity"
+	"github.com/mutms/mpd-virt-macos/internal/registry"
+	"github.com/mutms/mpd-virt-macos/internal/sshconfig"
+	"github.com/mutms/mpd-virt-macos/internal/statefile"
+)
+
+// Manager does the verbs. Make one with New. It keeps no state of its own
+// between calls, its methods may be called at the same time, also for
+// different VMs, and two Managers may work on the same home folder: locks on
+// files keep verbs that change something apart.
+type Manager struct {
+	cfg   Config // with all defaults filled in
+	state *registry.Registry
+	keys  *identity.Store
+	alias sshconfig.Files
+	// sshArgs make ssh read the configuration of cfg.Home: ssh itself looks
+	// at the account's home folder and ignores $HOME.
+	sshArgs []string
+
+	observing sync.Mutex // serialises cfg.Observer
+}
+
+// DefaultBackends are the backends that this program has.
+func DefaultBackends() []hypervisor.Hypervisor {
+	return []hypervisor.Hypervisor{general.New()}
+}
+
+// New makes a Manager. It reads the environment for what cfg leaves open, and
+// touches no file. It fails if there is no home folder to work in.
+func New(cfg Config) (*Manager, error) {
+	if cfg.Home == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil, hint.Wrap(fmt.Errorf("find the home folder: %w", err), "set HOME to your home folder")
+		}
+		cfg.Home = home
+	}
+	if !filepath.IsAbs(cfg.Home) {
+		return nil, hint.Wrap(fmt.Errorf("home folder %q is not an absolute path", cfg.Home), "set HOME to your home folder")
+	}
+	if cfg.AgentSocket == "" {
+		cfg.AgentSocket = os.Getenv("SSH_AUTH_SOCK")
+	}
+	if cfg.AgentSocket == "none" {
+		cfg.AgentSocket = ""
+	}
+	if cfg.Backends == nil {
+		cfg.Backends = DefaultBackends()
+	}
+	if cfg.DialContext == nil {
+		cfg.DialContext = new(net.Dialer).DialContext
+	}
+	if cfg.Resolve == nil {
+		cfg.Resolve = net.DefaultResolver.LookupNetIP
+	}
+	if cfg.Runner == nil {
+		cfg.Runner = command.New(os.Environ()).Run
+	}
+	if cfg.LocalAddrs == nil {
+		cfg.LocalAddrs = localAddrs
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if !cfg.DNSServer.IsValid() {
+		cfg.DNSServer = netip.AddrPortFrom(identity.DNSServer(), 53)
+	}
+	if cfg.Repo == "" {
+		cfg.Repo = DefaultRepo
+	}
+	if cfg.Branch == "" {
+		cfg.Branch = DefaultBranch
+	}
+	if cfg.BootstrapURL == "" {
+		cfg.BootstrapURL = DefaultBootstrapURL
+	}
+	root := filepath.Join(cfg.Home, ".mpd-virt")
+	m := &Manager{
+		cfg:   cfg,
+		state: registry.Open(root),
+		keys:  identity.Open(filepath.Join(root, "conf"), cfg.Now),
+		alias: sshconfig.Files{
+			User: filepath.Join(cfg.Home, ".ssh", "config"),
+			Ours: filepath.Join(root, "ssh_config"),
+		},
+	}
+	if account, err := user.Current(); err != nil || account.HomeDir != cfg.Home {
+		m.sshArgs = []string{"-F", m.alias.User}
+	}
+	return m, nil
+}
+
+func localAddrs() ([]netip.Addr, error) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	var out []netip.Addr
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, p.Addr())
+		}
+	}
+	return out, nil
+}
+
+// backend finds a backend by its name.
+func (m *Manager) backend(name string) (hypervisor.Hypervisor, error) {
+	for _, b := range m.cfg.Backends {
+		if b.Name() == name {
+			return b, nil
+		}
+	}
+	return nil, fmt.Errorf("this program has no backend %q, only %s", name, strings.Join(m.backendNames(), ", "))
+}
+
+func (m *Manager) backendNames() []string {
+	var names []string
+	for _, b := range m.cfg.Backends {
+		names = append(names, b.Name())
+	}
+	return names
+}
+
+// chosenBackend is the backend that a request names, or else the default one.
+func (m *Manager) chosenBackend(name string) (hypervisor.Hypervisor, error) {
+	if name == "" {
+		var err error
+		if name, err = m.state.DefaultBackend(); err != nil {
+			return nil, err
+		}
+	}
+	choose := "mpd-virt backend set-default " + m.backendNames()[0]
+	if name == "" {
+		return nil, hint.Wrap(usage("no backend given, and no default is set"), choose)
+	}
+	b, err := m.backend(name)
+	if err != nil {
+		return nil, hint.Wrap(usage("%w", err), choose)
+	}
+	return b, nil
+}
+
+// usage is an error that is ErrUsage without saying so in its text.
+func usage(format string, args ...any) error {
+	return &classified{fmt.Errorf(format, args...), ErrUsage}
+}
+
+// locked calls do under the lock of the files that all VMs share.
+func (m *Manager) locked(ctx context.Context, verb string, do func() error) error {
+	if err := statefile.EnsureDir(filepath.Dir(m.state.SharedLockFile())); err != nil {
+		return err
+	}
+	lock, err := statefile.Acquire(ctx, m.state.SharedLockFile(), verb, sharedLockWait)
+	if err != nil {
+		return err
+	}
+	// Only who holds the lock writes here: what a killed run left is garbage.
+	root := filepath.Dir(m.state.SharedLockFile())
+	err = errors.Join(statefile.RemoveTemps(root), statefile.RemoveTemps(filepath.Join(root, "conf")))
+	if err == nil {
+		err = do()
+	}
+	return errors.Join(err, lock.Unlock())
+}
+
+// sharedLockWait bounds the wait for the shared lock, which is held only while
+// small files are written.
+const sharedLockWait = 10 * time.Second
+
+// lockOctet keeps other runs from the VM until the lock is released. A busy
+// VM fails at once: the other run may take half an hour.
+func (m *Manager) lockOctet(ctx context.Context, o Octet, verb string) (*statefile.Lock, error) {
+	file := m.state.LockFile(o)
+	if err := statefile.EnsureDir(filepath.Dir(file)); err != nil {
+		return nil, err
+	}
+	lock, err := statefile.Acquire(ctx, file, verb, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := statefile.RemoveTemps(m.state.Dir(o)); err != nil {
+		lock.Unlock()
+		return nil, err
+	}
+	return lock, nil
+}
+
+// entries are the usable registry entries, without the given octets.
+func (m *Manager) entries(without ...Octet) ([]registry.Entry, error) {
+	items, err := m.state.List()
+	if err != nil {
+		return nil, err
+	}
+	var out []registry.Entry
+	for _, it := range items {
+		if it.Err == nil && !it.Unfinished && !slices.Contains(without, it.Entry.Octet) {
+			out = append(out, it.Entry)
+		}
+	}
+	return out, nil
+}

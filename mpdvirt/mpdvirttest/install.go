@@ -1,0 +1,176 @@
+package mpdvirttest
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest/internal/debian"
+	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest/internal/memfs"
+)
+
+const dpkgLock = "/var/lib/dpkg/lock-frontend"
+
+// bashrc begins as Debian's does.
+const bashrc = `# ~/.bashrc: executed by bash(1) for non-login shells.
+case $- in
+    *i*) ;;
+      *) return;;
+esac
+`
+
+// install fills the VM's disk.
+func (v *VM) install() error {
+	fsys := memfs.New(v.now)
+	v.root = fsys.As(memfs.Root)
+	sys, err := debian.New(fsys, v.now)
+	if err != nil {
+		return err
+	}
+	v.sys = sys
+	for _, name := range []string{"bash", "ca-certificates", "coreutils", "openssh-server", "openssl", "sudo", "systemd"} {
+		v.packages[name] = true
+	}
+	for _, unit := range []string{"ssh", "systemd-networkd", "systemd-resolved"} {
+		v.units[unit] = true
+	}
+	programs := map[string]debian.Program{
+		"sudo": v.sudoProgram, "su": v.su, "hostname": v.hostnameProgram, "hostnamectl": v.hostnamectl,
+		"systemctl": v.systemctl, "dpkg-query": v.dpkgQuery, "dpkg": v.dpkg, "dig": v.dig, "getent": v.getent,
+		"mpdvirttest-step": v.stepProgram,
+	}
+	if !v.opts.NoWget {
+		programs["wget"] = v.wget
+		v.packages["wget"] = true
+	}
+	if v.opts.Curl {
+		programs["curl"] = v.curl
+		v.packages["curl"] = true
+	}
+	for name, program := range programs {
+		if err := sys.Install(name, program); err != nil {
+			return err
+		}
+	}
+	return errors.Join(v.writeFiles(), v.generate(fsys))
+}
+
+func (v *VM) writeFiles() error {
+	home := v.homeDir()
+	files := map[string]string{
+		"/etc/hostname":       v.opts.Hostname + "\n",
+		"/etc/hosts":          "127.0.0.1\tlocalhost\n127.0.1.1\t" + v.opts.Hostname + "\n",
+		"/etc/debian_version": "13.2\n",
+		"/etc/passwd":         fmt.Sprintf("root:x:0:0:root:/root:/bin/bash\n%s:x:1000:1000::%s:%s\n", v.opts.User, home, v.opts.Shell),
+		home + "/.bashrc":     bashrc,
+		dpkgLock:              "",
+	}
+	authorized := ""
+	if !v.opts.Unauthorized {
+		authorized = string(ssh.MarshalAuthorizedKey(v.w.Key()))
+	}
+	files[home+"/.ssh/authorized_keys"] = authorized
+	for name, text := range files {
+		if err := v.root.WriteFile(name, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	own := []error{v.SetMachineID(v.w.seed("machine " + v.id)), v.SetOS("debian", "trixie")}
+	for _, name := range []string{home, home + "/.bashrc", home + "/.ssh", home + "/.ssh/authorized_keys"} {
+		own = append(own, v.root.Chown(name, userID))
+	}
+	own = append(own, v.root.Chmod(home+"/.ssh", 0o700), v.root.Chmod(home+"/.ssh/authorized_keys", 0o600), v.root.Chmod(dpkgLock, 0o640))
+	return errors.Join(own...)
+}
+
+// generate adds what the kernel makes up.
+func (v *VM) generate(fsys *memfs.FS) error {
+	lock, err := v.root.Stat(dpkgLock)
+	if err != nil {
+		return err
+	}
+	v.kernel.locks.Store(&[]string{})
+	v.kernel.lockInode = lock.Ino
+	v.kernel.hostname.Store(&v.opts.Hostname)
+	v.SetArch("aarch64")
+	line := func(p *atomic.Pointer[string]) func() []byte {
+		return func() []byte { return []byte(*p.Load() + "\n") }
+	}
+	return errors.Join(
+		fsys.Generate("/proc/sys/kernel/hostname", 0o644, line(&v.kernel.hostname)),
+		fsys.Generate("/proc/sys/kernel/arch", 0o444, line(&v.kernel.arch)),
+		fsys.Generate("/proc/locks", 0o444, func() []byte { return []byte(strings.Join(*v.kernel.locks.Load(), "")) }),
+	)
+}
+
+// kernel is what files below /proc show. It has no lock because it is read with
+// the file system locked.
+type kernel struct {
+	hostname, arch atomic.Pointer[string]
+	locks          atomic.Pointer[[]string]
+	lockInode      uint64
+}
+
+// SetHostname renames the VM.
+func (v *VM) SetHostname(name string) error {
+	v.kernel.hostname.Store(&name)
+	return errors.Join(
+		v.root.WriteFile("/etc/hostname", []byte(name+"\n"), 0o644),
+		v.root.WriteFile("/etc/hosts", []byte("127.0.0.1\tlocalhost\n127.0.1.1\t"+name+"\n"), 0o644),
+	)
+}
+
+// Hostname is the VM's host name now.
+func (v *VM) Hostname() string { return *v.kernel.hostname.Load() }
+
+// SetArch changes what uname -m says; it is aarch64 from the start.
+func (v *VM) SetArch(machine string) { v.kernel.arch.Store(&machine) }
+
+// SetOS changes ID and VERSION_CODENAME of the VM's /etc/os-release.
+func (v *VM) SetOS(id, codename string) error {
+	text := fmt.Sprintf("PRETTY_NAME=\"%s (%s)\"\nNAME=\"%[1]s\"\nVERSION_CODENAME=%[2]s\nID=%[1]s\n", id, codename)
+	return v.root.WriteFile("/etc/os-release", []byte(text), 0o644)
+}
+
+// SetMachineID changes the VM's /etc/machine-id to one that is made of seed.
+func (v *VM) SetMachineID(seed []byte) error {
+	sum := sha256.Sum256(seed)
+	return v.root.WriteFile("/etc/machine-id", fmt.Appendf(nil, "%x\n", sum[:16]), 0o444)
+}
+
+// LockDpkg makes another process of the VM hold dpkg's lock until UnlockDpkg.
+func (v *VM) LockDpkg() {
+	v.kernel.locks.Store(&[]string{fmt.Sprintf("1: POSIX  ADVISORY  WRITE 873 fe:01:%d 0 EOF\n", v.kernel.lockInode)})
+}
+
+// UnlockDpkg frees dpkg's lock.
+func (v *VM) UnlockDpkg() { v.kernel.locks.Store(&[]string{}) }
+
+func (v *VM) dpkgLocked() bool { return len(*v.kernel.locks.Load()) > 0 }
+
+// addPackages marks packages as installed and adds their programs.
+func (v *VM) addPackages(names []string, programs map[string]debian.Program) error {
+	v.mu.Lock()
+	for _, name := range names {
+		v.packages[name] = true
+	}
+	v.mu.Unlock()
+	for name, program := range maps.All(programs) {
+		if err := v.sys.Install(name, program); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RemovePackage marks a package as not installed; its programs stay.
+func (v *VM) RemovePackage(name string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.packages, name)
+}

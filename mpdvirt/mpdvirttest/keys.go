@@ -1,0 +1,122 @@
+package mpdvirttest
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// authorized reads the account's authorized_keys.
+func (v *VM) authorized(user string, key ssh.PublicKey) bool {
+	if user != v.opts.User {
+		return false
+	}
+	data, err := v.root.ReadFile(v.homeDir() + "/.ssh/authorized_keys")
+	if err != nil {
+		return false
+	}
+	for len(data) > 0 {
+		k, _, _, rest, err := ssh.ParseAuthorizedKey(data)
+		if err != nil {
+			return false
+		}
+		if bytes.Equal(k.Marshal(), key.Marshal()) {
+			return true
+		}
+		data = rest
+	}
+	return false
+}
+
+func (v *VM) homeDir() string { return "/home/" + v.opts.User }
+
+// Authorize adds a key to the account's authorized_keys.
+func (v *VM) Authorize(key ssh.PublicKey) error {
+	name := v.homeDir() + "/.ssh/authorized_keys"
+	data, _ := v.root.ReadFile(name) // a missing file is an empty one
+	return v.WriteFile(name, append(data, ssh.MarshalAuthorizedKey(key)...), 0o600)
+}
+
+// Deauthorize takes a key out of the account's authorized_keys.
+func (v *VM) Deauthorize(key ssh.PublicKey) error {
+	name := v.homeDir() + "/.ssh/authorized_keys"
+	data, err := v.root.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+	var kept []string
+	for _, l := range strings.SplitAfter(string(data), "\n") {
+		if !strings.HasPrefix(l, line) {
+			kept = append(kept, l)
+		}
+	}
+	return v.WriteFile(name, []byte(strings.Join(kept, "")), 0o600)
+}
+
+// hostKey derives the VM's ed25519 host key.
+func (v *VM) hostKey() (ssh.Signer, error) {
+	seed := v.w.seed(fmt.Sprintf("host %s %d", v.id, v.rotation))
+	return ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(seed))
+}
+
+// HostKeys are the VM's host keys, the ed25519 one first.
+func (v *VM) HostKeys() []ssh.PublicKey {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var keys []ssh.PublicKey
+	for _, k := range v.keys {
+		keys = append(keys, k.PublicKey())
+	}
+	return keys
+}
+
+// HostKeyFingerprint is the fingerprint, SHA256:…, of the VM's first host key.
+func (v *VM) HostKeyFingerprint() string { return ssh.FingerprintSHA256(v.HostKeys()[0]) }
+
+// RotateHostKeys gives the VM a new host key in the place of all that it had,
+// as when it is installed anew. Connections that exist are not affected.
+func (v *VM) RotateHostKeys() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.rotation++
+	key, err := v.hostKey()
+	if err != nil {
+		return err
+	}
+	v.keys = []ssh.Signer{key}
+	return nil
+}
+
+// AddHostKey gives the VM one more host key of type "rsa" or "ecdsa". Unlike
+// the first one it is not derived from the world's seed.
+func (v *VM) AddHostKey(kind string) error {
+	var private any
+	var err error
+	switch kind {
+	case "rsa":
+		private, err = rsa.GenerateKey(rand.Reader, 2048)
+	case "ecdsa":
+		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	default:
+		err = fmt.Errorf("mpdvirttest: no host keys of type %q", kind)
+	}
+	if err != nil {
+		return err
+	}
+	key, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		return err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.keys = append(v.keys, key)
+	return nil
+}

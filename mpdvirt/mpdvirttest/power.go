@@ -1,0 +1,147 @@
+package mpdvirttest
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+)
+
+const sshPort = 22
+
+// at is the address under which the network knows the VM. v.mu is held.
+func (v *VM) at() netip.Addr {
+	if v.addr.IsValid() {
+		return v.addr
+	}
+	return v.limbo
+}
+
+// boot turns the VM on; one that is on is fine.
+func (v *VM) boot() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.on {
+		return nil
+	}
+	select {
+	case <-v.w.done:
+		return errors.New("mpdvirttest: the world is closed")
+	default:
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	v.on, v.off = true, cancel
+	v.net.SetUp(v.at(), true)
+	if err := v.listen(ctx); err != nil {
+		v.on = false
+		cancel()
+		return err
+	}
+	return nil
+}
+
+// listen starts sshd, unless the VM has none. v.mu is held.
+func (v *VM) listen(ctx context.Context) error {
+	v.listener = nil
+	if v.server == ServerClosed {
+		return nil
+	}
+	l, err := v.net.Listen(netip.AddrPortFrom(v.at(), sshPort))
+	if err != nil {
+		return err
+	}
+	v.listener = l
+	v.w.wg.Go(func() { v.accept(ctx, l) })
+	return nil
+}
+
+// halt turns the VM off: at once, so that its connections fall silent, or in
+// order, so that they end.
+func (v *VM) halt(orderly bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.on {
+		return
+	}
+	v.on, v.asleep = false, false
+	if !orderly {
+		v.net.Cut(v.at())
+	}
+	v.off()
+	if v.listener != nil {
+		v.listener.Close() // an error says that it was closed before
+	}
+	for c := range v.conns {
+		c.Close() // likewise
+	}
+	clear(v.conns)
+}
+
+// PowerOff cuts the VM's power: its connections fall silent, and its address
+// is nobody's.
+func (v *VM) PowerOff() { v.halt(false) }
+
+// PowerOn turns the VM on again, at the address that it had.
+func (v *VM) PowerOn() error { return v.boot() }
+
+// Reboot shuts the VM down in order, so that its connections end, and turns it
+// on again after some time, in which nobody has its address.
+func (v *VM) Reboot(after time.Duration) {
+	v.halt(true)
+	v.w.later(after, func() {
+		_ = v.boot() // it stays away if its address was taken meanwhile
+	})
+}
+
+// Suspend freezes the VM: its connections stand still, and nobody has its
+// address until Resume.
+func (v *VM) Suspend() { v.freeze(true) }
+
+// Resume lets a suspended VM go on.
+func (v *VM) Resume() { v.freeze(false) }
+
+func (v *VM) freeze(asleep bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.asleep = asleep
+	v.net.SetUp(v.at(), !asleep)
+}
+
+// later calls f after some time, unless the world is closed before.
+func (w *World) later(after time.Duration, f func()) {
+	w.wg.Go(func() {
+		if w.wait(after) {
+			f()
+		}
+	})
+}
+
+// wait waits, and says false if the world was closed meanwhile.
+func (w *World) wait(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-w.done:
+		return false
+	}
+}
+
+// SetAddr gives the VM another address, or with an invalid one none. Open
+// connections fall silent, as when a guest changes its address. It is an error
+// if another machine has the address: that one goes on to answer there.
+func (v *VM) SetAddr(addr netip.Addr) error {
+	taken := addr.IsValid() && addr != v.Addr() && v.w.exists(addr)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	from := v.at()
+	v.addr = addr
+	if v.on && from != v.at() {
+		v.net.Move(from, v.at())
+	}
+	if taken {
+		return errors.New("mpdvirttest: the address belongs to another machine, which keeps it")
+	}
+	return nil
+}

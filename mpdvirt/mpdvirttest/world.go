@@ -1,0 +1,283 @@
+package mpdvirttest
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/memnet"
+	"github.com/mutms/mpd-virt-macos/mpdvirt"
+)
+
+// Epoch is the time in a world whose Options set no clock.
+var Epoch = time.Date(2026, 11, 21, 19, 4, 11, 0, time.UTC)
+
+// Options say what a world is like. The zero value is a good one.
+type Options struct {
+	// Home is the Mac's home folder, an absolute path; "" makes a temporary
+	// one that Close removes.
+	Home string
+	// Clock is the time on the Mac and in the VMs; nil stands still at Epoch.
+	Clock func() time.Time
+	// Seed makes the keys of this world differ from those of worlds with
+	// another seed. The same seed gives the same keys.
+	Seed string
+	// Delay is how long each step of the bootstrap takes; zero is no time.
+	Delay time.Duration
+	// NoKey leaves the Mac without a key in ~/.ssh.
+	NoKey bool
+	// SilentHosts makes dials to addresses that nobody has wait for ever, as
+	// behind a packet filter, instead of failing at once with "no route to
+	// host", as in a local network.
+	SilentHosts bool
+}
+
+// World is a Mac and its VMs. Its methods may be called at the same time.
+type World struct {
+	opts   Options
+	home   string
+	madeIn bool // home is ours to remove
+	now    func() time.Time
+	net    *memnet.Network
+	wg     sync.WaitGroup
+	done   chan struct{} // closed by Close
+
+	mu       sync.Mutex
+	closed   bool
+	vms      []*VM
+	others   map[netip.Addr]bool   // machines that are no VMs
+	hosts    map[string]netip.Addr // what /etc/hosts or a cache claims
+	tools    map[string]hypervisor.Runner
+	commands []hypervisor.Command
+	web      []*WebFault
+	branches map[string]string // commit by branch
+	tunnel   *tunnel
+}
+
+// New makes a world without VMs. The caller closes it.
+func New(o Options) (*World, error) {
+	w := &World{
+		opts: o, home: o.Home, now: o.Clock, net: memnet.New(), done: make(chan struct{}), others: map[netip.Addr]bool{},
+		hosts: map[string]netip.Addr{}, tools: map[string]hypervisor.Runner{},
+		branches: map[string]string{mpdvirt.DefaultBranch: "3f2c9e1d5a7b40886c1f2e93d4a5b6c7d8e9f001"},
+	}
+	if w.now == nil {
+		w.now = func() time.Time { return Epoch }
+	}
+	if w.home == "" {
+		dir, err := os.MkdirTemp("", "mpdvirttest-")
+		if err != nil {
+			return nil, fmt.Errorf("mpdvirttest: make a home folder: %w", err)
+		}
+		w.home, w.madeIn = dir, true
+	}
+	err := w.startDNS()
+	if err == nil && !o.NoKey {
+		err = w.makeKey()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("mpdvirttest: %w", err), w.Close())
+	}
+	return w, nil
+}
+
+// Close ends the world and waits until nothing of it runs any more.
+func (w *World) Close() error {
+	w.mu.Lock()
+	again := w.closed
+	w.closed = true
+	vms := slices.Clone(w.vms)
+	w.mu.Unlock()
+	if again {
+		return nil
+	}
+	close(w.done)
+	for _, v := range vms {
+		v.halt(false)
+	}
+	w.wg.Wait()
+	if w.madeIn {
+		return os.RemoveAll(w.home)
+	}
+	return nil
+}
+
+// Home is the Mac's home folder, a real one.
+func (w *World) Home() string { return w.home }
+
+// Config is the world as a Manager needs it. The caller may add an Observer, a
+// Prompter and Backends.
+func (w *World) Config() mpdvirt.Config {
+	return mpdvirt.Config{
+		Home:        w.home,
+		DialContext: w.DialContext,
+		Resolve:     w.Resolve,
+		Runner:      w.Run,
+		LocalAddrs:  w.LocalAddrs,
+		Now:         w.now,
+		AgentSocket: "none",
+	}
+}
+
+// Names of the Mac's networks: Parallels' and UTM's shared ones, in which the
+// VMs are, and the two that only a tunnel reaches.
+var (
+	macAddrs   = []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("10.211.55.2"), netip.MustParseAddr("192.168.64.1")}
+	tunnelNets = []netip.Prefix{netip.MustParsePrefix("10.163.0.0/24"), netip.MustParsePrefix("10.164.0.0/30")}
+	macEnd     = netip.MustParseAddr("10.164.0.1")
+	vmEnd      = netip.MustParseAddr("10.164.0.2")
+)
+
+// LocalAddrs are the Mac's own addresses.
+func (w *World) LocalAddrs() ([]netip.Addr, error) {
+	addrs := slices.Clone(macAddrs)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.tunnel != nil {
+		addrs = append(addrs, macEnd)
+	}
+	return addrs, nil
+}
+
+// DialContext connects from the Mac to an address "IP:port" by "tcp" or "udp".
+func (w *World) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil || !strings.HasPrefix(network, "tcp") {
+		return w.net.DialContext(ctx, network, address)
+	}
+	silent := w.opts.SilentHosts
+	if throughTunnel(to.Addr()) {
+		silent = w.linked() == nil
+	}
+	switch {
+	case w.exists(to.Addr()):
+		return w.net.DialContext(ctx, network, address)
+	case silent:
+		err = w.nothing(ctx)
+	default:
+		err = os.NewSyscallError("connect", syscall.EHOSTUNREACH)
+	}
+	return nil, &net.OpError{Op: "dial", Net: network, Addr: net.TCPAddrFromAddrPort(to), Err: err}
+}
+
+// nothing happens until ctx ends or the world does.
+func (w *World) nothing(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.done:
+		return net.ErrClosed
+	}
+}
+
+func throughTunnel(a netip.Addr) bool {
+	return slices.ContainsFunc(tunnelNets, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// AddHost puts a machine on the network that is none of the world's VMs: it
+// answers pings and refuses connections.
+func (w *World) AddHost(addr netip.Addr) {
+	w.net.SetUp(addr, true)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.others[addr] = true
+}
+
+// exists says whether a machine with this address can be reached from the Mac:
+// whether it would answer a ping.
+func (w *World) exists(a netip.Addr) bool {
+	if throughTunnel(a) {
+		return w.linked() != nil && (a == nameServerAddr.Addr() || a == vmEnd)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.others[a] || slices.Contains(macAddrs, a) {
+		return true
+	}
+	return slices.ContainsFunc(w.vms, func(v *VM) bool {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		return v.on && !v.asleep && v.addr == a
+	})
+}
+
+// Claim makes the Mac's own resolver, as by /etc/hosts or a stale cache,
+// answer a name with an address, whatever the tunnel says. An invalid address
+// ends that.
+func (w *World) Claim(name string, addr netip.Addr) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.hosts, name)
+	if addr.IsValid() {
+		w.hosts[name] = addr
+	}
+}
+
+// SetBranch makes a branch of the mpd project exist, with the commit that it
+// stands at (hexadecimal, 40 digits), or moves it there. The branch main
+// exists from the start.
+func (w *World) SetBranch(branch, commit string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.branches[branch] = commit
+}
+
+func (w *World) commit(branch string) (string, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c, ok := w.branches[branch]
+	return c, ok
+}
+
+// seed derives a key seed from the world's and a name.
+func (w *World) seed(name string) []byte {
+	sum := sha256.Sum256([]byte("mpdvirttest\x00" + w.opts.Seed + "\x00" + name))
+	return sum[:]
+}
+
+// Key is the Mac's key ~/.ssh/id_ed25519, whether that file exists or not.
+func (w *World) Key() ssh.PublicKey {
+	key, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(w.seed("mac")).Public())
+	if err != nil {
+		panic(err) // not for an ed25519 key
+	}
+	return key
+}
+
+func (w *World) makeKey() error {
+	dir := filepath.Join(w.home, ".ssh")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "id_ed25519")
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	block, err := ssh.MarshalPrivateKey(ed25519.NewKeyFromSeed(w.seed("mac")), "dev@mac")
+	if err != nil {
+		return err
+	}
+	public := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(w.Key()))) + " dev@mac\n"
+	return errors.Join(
+		os.WriteFile(path, pem.EncodeToMemory(block), 0o600),
+		os.WriteFile(path+".pub", []byte(public), 0o644),
+	)
+}
+
+// Reachable says whether a machine with this address answers the Mac's pings.
+func (w *World) Reachable(addr netip.Addr) bool { return w.exists(addr) }

@@ -1,0 +1,242 @@
+package mpdvirt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/bootstrap"
+	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/registry"
+)
+
+// target is the VM that a setup works on.
+type target struct {
+	backend hypervisor.Hypervisor
+	journal *bootstrap.Journal
+	known   *registry.Entry // nil before registration
+}
+
+func (t *target) String() string {
+	j := t.journal
+	return fmt.Sprintf("%s on %s, %s@%s", j.Octet.VMName(), j.Backend, j.User, t.addr())
+}
+
+// addr is where the VM should be now.
+func (t *target) addr() netip.Addr {
+	if t.known != nil {
+		return t.known.Addr
+	}
+	return t.journal.Addresses()[0]
+}
+
+func (t *target) entry() registry.Entry {
+	e := registry.Entry{
+		Octet: t.journal.Octet, Backend: t.journal.Backend, Addr: t.journal.Canonical,
+		User: t.journal.User, UUID: t.journal.UUID,
+	}
+	if t.known != nil {
+		e.Disk, e.RAM = t.known.Disk, t.known.RAM
+	}
+	return e
+}
+
+func (t *target) vm() VM {
+	if t.known != nil {
+		return viewOf(*t.known)
+	}
+	e := t.entry()
+	e.Addr = t.addr()
+	vm := viewOf(e)
+	vm.State = Unfinished
+	return vm
+}
+
+// target finds out which VM is meant: a registered one, one whose setup did not
+// finish, or a new one.
+func (m *Manager) target(ctx context.Context, req SetupRequest) (*target, error) {
+	entry, err := m.state.Load(req.Octet)
+	if err != nil && !errors.Is(err, registry.ErrNotRegistered) {
+		return nil, err
+	}
+	var known *registry.Entry
+	if err == nil {
+		known = &entry
+		if err := contradicts(req, entry); err != nil {
+			return nil, err
+		}
+	}
+	file := m.journalFile(req.Octet)
+	journal, err := bootstrap.LoadJournal(file, req.Octet)
+	switch {
+	case bootstrap.Missing(err):
+		journal = bootstrap.NewJournal(file)
+		journal.Octet = req.Octet
+	case err != nil:
+		return nil, err
+	}
+	t := &target{journal: journal, known: known}
+	if known != nil {
+		err = t.fromEntry(m, *known)
+	} else {
+		err = t.fromRequest(ctx, m, req)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := t.backend.Available(ctx); err != nil {
+		return nil, fmt.Errorf("use the %s backend: %w", t.backend.Name(), err)
+	}
+	return t, m.setSource(journal, req)
+}
+
+// contradicts refuses to change a registered VM by the way of a setup.
+func contradicts(req SetupRequest, e registry.Entry) error {
+	differs := func(field, got, recorded string) error {
+		return hint.Wrap(usage("%s is registered with %s %s, not %s", e.Name(), field, recorded, got),
+			fmt.Sprintf("mpd-virt setup %s     (with what is recorded)\nmpd-virt delete %s --keep-vm     (forget it first)", e.Octet, e.Octet))
+	}
+	switch {
+	case req.Backend != "" && req.Backend != e.Backend:
+		return differs("backend", req.Backend, e.Backend)
+	case req.Addr.IsValid() && req.Addr != e.Addr:
+		return differs("address", req.Addr.String(), e.Addr.String())
+	case req.User != "" && req.User != e.User:
+		return differs("user", string(req.User), string(e.User))
+	}
+	return nil
+}
+
+// fromEntry makes the journal agree with the registry, which has the word.
+func (t *target) fromEntry(m *Manager, e registry.Entry) (err error) {
+	if t.backend, err = m.backend(e.Backend); err != nil {
+		return err
+	}
+	j := t.journal
+	if j.Canonical != e.Addr {
+		j.First, j.Canonical = e.Addr, e.Addr
+	}
+	j.Backend, j.User, j.UUID = e.Backend, e.User, e.UUID
+	return nil
+}
+
+// fromRequest takes what the request says, else what an unfinished setup
+// recorded, and lets the backend find the machine.
+func (t *target) fromRequest(ctx context.Context, m *Manager, req SetupRequest) (err error) {
+	j := t.journal
+	if j.Backend == "" || req.Backend != "" {
+		if t.backend, err = m.chosenBackend(req.Backend); err != nil {
+			return err
+		}
+	} else if t.backend, err = m.backend(j.Backend); err != nil {
+		return err
+	}
+	j.Backend = t.backend.Name()
+	if req.User != "" {
+		j.User = req.User
+	}
+	if j.User == "" {
+		return hint.Wrap(usage("the first setup of a VM needs the name of its account"),
+			fmt.Sprintf("mpd-virt setup %s --backend=%s --ip=ADDRESS --username=NAME", req.Octet, j.Backend))
+	}
+	if j.First.IsValid() && (!req.Addr.IsValid() || req.Addr == j.First) {
+		return nil
+	}
+	if err := t.notThisMachine(m, req.Addr); err != nil {
+		return err
+	}
+	return t.locate(ctx, m, req)
+}
+
+// locate asks the backend for the machine and derives the address that it
+// shall get.
+func (t *target) locate(ctx context.Context, m *Manager, req SetupRequest) error {
+	machine, err := t.backend.Locate(ctx, hypervisor.Query{Octet: req.Octet, Addr: req.Addr})
+	if errors.Is(err, hypervisor.ErrNoMachine) && !req.Addr.IsValid() {
+		return hint.Wrap(usage("%w", err), fmt.Sprintf("mpd-virt setup %s --backend=%s --ip=ADDRESS --username=%s", req.Octet, t.backend.Name(), t.journal.User))
+	}
+	if err != nil {
+		return err
+	}
+	if !machine.Addr.IsValid() {
+		return fmt.Errorf("%s on %s has no address yet", machine.Name, t.backend.Name())
+	}
+	network, err := t.backend.Network(ctx)
+	if err != nil {
+		return err
+	}
+	if network.IsValid() && !network.Contains(machine.Addr) {
+		return usage("%s is not in the %s network of the %s backend", machine.Addr, network, t.backend.Name())
+	}
+	j := t.journal
+	canonical := req.Octet.In(machine.Addr)
+	if canonical != j.Canonical {
+		clear(j.Done)
+	}
+	j.First, j.Canonical, j.UUID, j.Moving = machine.Addr, canonical, machine.UUID, false
+	return nil
+}
+
+func (t *target) notThisMachine(m *Manager, addr netip.Addr) error {
+	local, err := m.cfg.LocalAddrs()
+	if err != nil {
+		return fmt.Errorf("ask for this machine's addresses: %w", err)
+	}
+	if addr.IsValid() && slices.Contains(local, addr) {
+		return usage("%s is this machine's own address, not the VM's", addr)
+	}
+	return nil
+}
+
+// setSource decides where the VM's software comes from.
+func (m *Manager) setSource(j *bootstrap.Journal, req SetupRequest) error {
+	s := bootstrap.Source{
+		Repo:   firstOf(req.Repo, j.Source.Repo, m.cfg.Repo),
+		Branch: firstOf(req.Branch, j.Source.Branch, m.cfg.Branch),
+		Base:   firstOf(req.BootstrapURL, j.Source.Base, m.cfg.BootstrapURL),
+	}
+	if err := s.Validate(); err != nil {
+		return usage("%w", err)
+	}
+	j.SetSource(s)
+	return nil
+}
+
+func firstOf(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+// loaded reads a VM's entry and journal for verbs that work on registered VMs
+// only. A missing journal is empty but usable.
+func (m *Manager) loaded(o Octet) (*target, error) {
+	entry, err := m.state.Load(o)
+	if err != nil {
+		return nil, err
+	}
+	journal, err := bootstrap.LoadJournal(m.journalFile(o), o)
+	if bootstrap.Missing(err) {
+		journal, err = bootstrap.NewJournal(m.journalFile(o)), nil
+		journal.Octet = o
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := &target{journal: journal, known: &entry}
+	return t, t.fromEntry(m, entry)
+}
+
+// unfinished says whether o has a folder without an entry.
+func (m *Manager) unfinished(o Octet) bool {
+	items, err := m.state.List()
+	return err == nil && slices.ContainsFunc(items, func(it registry.Item) bool {
+		return it.Unfinished && it.Entry.Octet == o
+	})
+}
