@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmdtest"
+
+	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest"
+)
+
+var update = flag.Bool("update", false, "write what the commands print into the golden scripts")
+
+// goldenDir has the golden scripts, one for each subject.
+const goldenDir = "../../../../testdata/cli"
+
+// TestGolden runs the scripts in mpdvirttest's world, a fresh one for each.
+// Besides mpd-virt they have the commands of worldCommands. stdout and stderr
+// are one stream, in the order in which a terminal would show them.
+func TestGolden(t *testing.T) {
+	g := &golden{t: t}
+	defer g.close()
+	suite, err := cmdtest.Read(goldenDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	suite.Setup = g.setup
+	suite.DisableLogging = true
+	suite.Commands["mpd-virt"] = g.mpdVirt
+	for name, run := range g.worldCommands() {
+		suite.Commands[name] = g.worldCommand(name, run)
+	}
+	suite.Run(t, *update)
+}
+
+// golden is the world of the script that runs.
+type golden struct {
+	t     *testing.T
+	world *mpdvirttest.World
+	vms   map[string]*mpdvirttest.VM // by the last number of their first address
+}
+
+func (g *golden) close() {
+	if g.world == nil {
+		return
+	}
+	if err := g.world.Close(); err != nil {
+		g.t.Error(err)
+	}
+	g.world = nil
+}
+
+// setup makes a world for a script. cmdtest leaves the environment of one
+// script to the next, so everything that is read is set here.
+func (g *golden) setup(root string) error {
+	g.close()
+	root, err := filepath.EvalSymlinks(root) // macOS has its temporary folder behind a link
+	if err != nil {
+		return err
+	}
+	os.Setenv("ROOTDIR", root)
+	for name, value := range map[string]string{"LANG": "C.UTF-8", "MPD_REPO": "", "MPD_BRANCH": "", "EMPTY": "", "SPACE": "a b"} {
+		os.Setenv(name, value)
+	}
+	home := filepath.Join(root, "home")
+	if err := os.Mkdir(home, 0o700); err != nil {
+		return err
+	}
+	g.vms = map[string]*mpdvirttest.VM{}
+	g.world, err = mpdvirttest.New(mpdvirttest.Options{Home: home})
+	return err
+}
+
+// random is what differs from run to run: keys that are made with real
+// randomness.
+var random = regexp.MustCompile(`\bCA [0-9a-f]{8}`)
+
+func (g *golden) mpdVirt(args []string, input string) ([]byte, error) {
+	var stdin *os.File
+	if input != "" {
+		f, err := os.Open(input)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		stdin = f
+	}
+	var out bytes.Buffer
+	env := Env{
+		Args: args, Stdout: &out, Stderr: &out, Config: g.world.Config(),
+		Build: Build{Version: "v1.2.3", Commit: "0123456789ab", Go: "go1.26", OS: "darwin", Arch: "arm64"},
+		Exec: func(argv, _ []string) error {
+			fmt.Fprintln(&out, "becomes:", strings.Join(argv, " "))
+			return nil
+		},
+	}
+	if stdin != nil {
+		env.Stdin = stdin
+	}
+	for _, name := range []string{"LANG", "MPD_REPO", "MPD_BRANCH"} {
+		env.Environ = append(env.Environ, name+"="+os.Getenv(name))
+	}
+	// A golden is a bug report if it hangs.
+	ctx, cancel := context.WithTimeout(g.t.Context(), time.Minute)
+	defer cancel()
+	code := Run(ctx, env)
+	text := random.ReplaceAll(out.Bytes(), []byte("CA 00000000"))
+	if code != 0 {
+		return text, &cmdtest.ExitCodeErr{Msg: "exit", Code: code}
+	}
+	return text, nil
+}
