@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
 
 	"github.com/mutms/mpd-virt-macos/internal/hint"
 	"github.com/mutms/mpd-virt-macos/internal/statefile"
@@ -110,7 +111,7 @@ func WritePins(file, name string, keys []ssh.PublicKey) error {
 	}
 	var b bytes.Buffer
 	for _, key := range keys {
-		fmt.Fprintf(&b, "%s %s", name, ssh.MarshalAuthorizedKey(key))
+		fmt.Fprintln(&b, knownhosts.Line([]string{name}, key))
 	}
 	if read, err := parsePins(b.Bytes(), name); err != nil || len(read) != len(keys) {
 		return fmt.Errorf("pin %s: not a usable host key: %v", name, err)
@@ -124,17 +125,24 @@ func WritePins(file, name string, keys []ssh.PublicKey) error {
 // keyCheck is HostKeys, loaded.
 type keyCheck struct {
 	HostKeys
-	pins []ssh.PublicKey // nil: first contact
+	pins  []ssh.PublicKey     // nil: first contact
+	known ssh.HostKeyCallback // judges by the same file; nil without pins
 }
 
 func (h HostKeys) load() (*keyCheck, error) {
 	if h.Accept != "" {
 		return &keyCheck{HostKeys: h}, nil
 	}
+	// ReadPins is stricter about what such a file may hold than OpenSSH and
+	// knownhosts are; whether a key is in it is then knownhosts' word.
 	pins, err := ReadPins(h.File, h.Name)
+	var known ssh.HostKeyCallback
+	if err == nil {
+		known, err = knownhosts.New(h.File)
+	}
 	switch {
 	case err == nil:
-		return &keyCheck{h, pins}, nil
+		return &keyCheck{h, pins, known}, nil
 	case errors.Is(err, fs.ErrNotExist) && !h.Pinned:
 		return &keyCheck{HostKeys: h}, nil
 	case errors.Is(err, fs.ErrNotExist):
@@ -177,7 +185,10 @@ func (k *keyCheck) check(addr netip.AddrPort, key ssh.PublicKey) error {
 	for _, pin := range k.pins {
 		want = append(want, ssh.FingerprintSHA256(pin))
 	}
-	if want == nil && slices.Contains(hostKeyTypes, key.Type()) || slices.Contains(want, got) {
+	switch {
+	case want == nil && slices.Contains(hostKeyTypes, key.Type()), k.Accept == got:
+		return nil
+	case k.known != nil && k.known(net.JoinHostPort(k.Name, "22"), net.TCPAddrFromAddrPort(addr), key) == nil:
 		return nil
 	}
 	return hint.Wrap(&HostKeyError{
