@@ -65,7 +65,9 @@ func NewLab(t testing.TB) *Lab {
 	l.write("owner", fmt.Sprintf("%d %s\n", os.Getpid(), startTime(os.Getpid())), 0o600)
 
 	l.addNamespace(l.net)
-	l.run("ip", "-n", l.net, "link", "add", "br0", "type", "bridge")
+	// A bridge without an address of its own takes one of its ports', so the
+	// gateway would change its own whenever a machine comes or goes.
+	l.run("ip", "-n", l.net, "link", "add", "br0", "address", "02:6c:61:62:00:01", "type", "bridge")
 	l.run("ip", "-n", l.net, "addr", "add", gatewayIP+"/24", "dev", "br0")
 	l.run("ip", "-n", l.net, "link", "set", "br0", "up")
 	l.addNamespace(l.mac)
