@@ -47,6 +47,9 @@ func (m *Manager) askRegistry(r *run) (registry.Entry, Check) {
 	c := Check{Status: OK, Summary: m.state.EnvFile(r.octet)}
 	if err != nil {
 		c = found(err)
+		if errors.Is(err, registry.ErrNotRegistered) && m.unfinished(r.octet) {
+			c.Fixes = []Fix{{Text: "its setup did not finish: go on with it", Argv: mpdVirt("setup", r.octet.String()).Argv}}
+		}
 	} else if twin := m.sameHostKey(r.octet); twin != "" {
 		c.Status, c.Summary = Warn, fmt.Sprintf("%s has the same SSH host key as %s: one is a copy of the other", twin, entry.Name())
 	}
@@ -167,9 +170,14 @@ func askAlias(ctx context.Context, x *examination) Check {
 		return Check{Status: Warn, Summary: "there is no ssh on this machine to prove the alias with"}
 	case err != nil:
 		return found(fmt.Errorf("ssh %s: %w", name, err))
+	case res.Status != 0 && strings.Contains(string(res.Stderr), "Permission denied"):
+		// The VM is the right one and lets us in, so ssh lacks only what it
+		// may not ask for here.
+		c = Check{Status: Warn, Summary: "ssh " + name + " has no key that works without asking for a passphrase",
+			Fixes: []Fix{{Text: "give the key to the agent", Argv: []string{"ssh-add"}}}}
 	case res.Status != 0:
 		c = Check{Status: Fail, Summary: fmt.Sprintf("ssh %s: exit status %d: %s", name, res.Status, lastLine(res.Stderr)),
-			Fixes: []Fix{{Argv: []string{"ssh", "-v", name}, Text: "see what ssh says; a passphrase must be in the agent (ssh-add)"}}}
+			Fixes: []Fix{{Text: "see what ssh says", Argv: []string{"ssh", "-v", name}}}}
 	case changed:
 		c.Summary += "; its entries were written again"
 	}

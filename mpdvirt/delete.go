@@ -30,7 +30,7 @@ func (m *Manager) Delete(ctx context.Context, req DeleteRequest) (*DeleteResult,
 	missing := errors.Is(err, registry.ErrNotRegistered)
 	switch {
 	case missing && !m.unfinished(req.Octet):
-		return nil, r.fail(hint.Wrap(err, "mpd-virt list"))
+		return nil, r.fail(hint.Wrap(registry.ErrNotRegistered, "mpd-virt list"))
 	case err != nil && !missing:
 		return nil, r.fail(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/bootstrap"
+	"github.com/mutms/mpd-virt-macos/internal/hint"
 	"github.com/mutms/mpd-virt-macos/internal/registry"
 )
 
@@ -156,7 +157,7 @@ func verbsOf(b hypervisor.Hypervisor) []string {
 func (m *Manager) SetDefaultBackend(ctx context.Context, name string) error {
 	r := m.begin("backend set-default", 0)
 	if _, err := m.backend(name); err != nil {
-		return r.fail(usage("%w", err))
+		return r.fail(hint.Wrap(usage("%w", err), "mpd-virt backend list"))
 	}
 	return r.fail(m.locked(ctx, r.verb, func() error {
 		return m.state.SetDefaultBackend(name)

@@ -65,9 +65,6 @@ func (m *Manager) target(ctx context.Context, req SetupRequest) (*target, error)
 	var known *registry.Entry
 	if err == nil {
 		known = &entry
-		if err := contradicts(req, entry); err != nil {
-			return nil, err
-		}
 	}
 	file := m.journalFile(req.Octet)
 	journal, err := bootstrap.LoadJournal(file, req.Octet)
@@ -77,6 +74,11 @@ func (m *Manager) target(ctx context.Context, req SetupRequest) (*target, error)
 		journal.Octet = req.Octet
 	case err != nil:
 		return nil, err
+	}
+	if known != nil {
+		if err := contradicts(req, entry, journal.First); err != nil {
+			return nil, err
+		}
 	}
 	t := &target{journal: journal, known: known}
 	if known != nil {
@@ -93,8 +95,10 @@ func (m *Manager) target(ctx context.Context, req SetupRequest) (*target, error)
 	return t, m.setSource(journal, req)
 }
 
-// contradicts refuses to change a registered VM by the way of a setup.
-func contradicts(req SetupRequest, e registry.Entry) error {
+// contradicts refuses to change a registered VM by the way of a setup. The
+// address at which it was adopted is no change: a setup that was killed after
+// registration goes on by the very command that began it.
+func contradicts(req SetupRequest, e registry.Entry, adopted netip.Addr) error {
 	differs := func(field, got, recorded string) error {
 		return hint.Wrap(usage("%s is registered with %s %s, not %s", e.Name(), field, recorded, got),
 			fmt.Sprintf("mpd-virt setup %s     (with what is recorded)\nmpd-virt delete %s --keep-vm     (forget it first)", e.Octet, e.Octet))
@@ -102,7 +106,7 @@ func contradicts(req SetupRequest, e registry.Entry) error {
 	switch {
 	case req.Backend != "" && req.Backend != e.Backend:
 		return differs("backend", req.Backend, e.Backend)
-	case req.Addr.IsValid() && req.Addr != e.Addr:
+	case req.Addr.IsValid() && req.Addr != e.Addr && req.Addr != adopted:
 		return differs("address", req.Addr.String(), e.Addr.String())
 	case req.User != "" && req.User != e.User:
 		return differs("user", string(req.User), string(e.User))

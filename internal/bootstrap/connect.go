@@ -72,8 +72,7 @@ func connect(ctx context.Context, r *run) (string, error) {
 // which no script can work.
 func sudo(ctx context.Context, r *run) (string, error) {
 	for {
-		var err error
-		if r.facts, err = Survey(ctx, r.conn); err != nil {
+		if err := r.look(ctx, StepSudo); err != nil {
 			return "", err
 		}
 		if r.facts.Sudo {
@@ -83,7 +82,7 @@ func sudo(ctx context.Context, r *run) (string, error) {
 		// needs bash as login shell.
 		remote := "wget -qO /tmp/mpd-10.sh " + shell.Quote(r.Journal.Source.URL(StepSudoers)) + " && bash /tmp/mpd-10.sh"
 		command := shell.Join("ssh", "-t", string(r.User)+"@"+r.conn.Addr().Addr().String(), remote)
-		err = hint.Wrap(fmt.Errorf("%s cannot use sudo without a password on %s", r.User, r.conn.Addr().Addr()), command)
+		err := hint.Wrap(fmt.Errorf("%s cannot use sudo without a password on %s", r.User, r.conn.Addr().Addr()), command)
 		if r.Ask == nil {
 			return "", err
 		}

@@ -26,7 +26,7 @@ const (
 
 // surveyText asks the VM all that the steps want to know in one session. It
 // changes nothing. What can hang is bounded: sudo by a broken PAM, dig by an
-// absent server (asked only where one should run).
+// absent server (asked only with the argument dns, when one should run).
 const surveyText = `
 say() { printf '%s=%s\n' "$1" "$2"; }
 first() { head -c "$2" "$1" 2>/dev/null | head -n 1; }
@@ -65,7 +65,7 @@ fi
 if [ "$(systemctl is-active wg-quick@mpd0 2>/dev/null)" = active ]; then
   say wireguard active
   if [ $sudo = yes ]; then say wgconf "$(sudo -n sha256sum /etc/wireguard/mpd0.conf 2>/dev/null </dev/null | head -c 64)"; fi
-  if [ -x /opt/mpd/bin/mpd ]; then
+  if [ "$1" = dns ]; then
     dig +short +time=1 +tries=2 @10.163.0.3 vm.service.mpd.test A 2>/dev/null | head -n 4 |
       while read -r answer; do say dns "$answer"; done
   fi
@@ -100,9 +100,14 @@ type FileFact struct {
 	Digest string // SHA-256, lower-case hex
 }
 
-// Survey asks a VM for its Facts. It changes nothing there.
-func Survey(ctx context.Context, c *guest.Conn) (Facts, error) {
-	out, err := c.Query(ctx, guest.Script{Name: "survey", Text: surveyText, Limit: time.Minute})
+// survey asks a VM for its Facts, for Facts.DNS only if its name server should
+// be there. It changes nothing.
+func survey(ctx context.Context, c *guest.Conn, dns bool) (Facts, error) {
+	s := guest.Script{Name: "survey", Text: surveyText, Limit: time.Minute}
+	if dns {
+		s.Args = []string{"dns"}
+	}
+	out, err := c.Query(ctx, s)
 	if err != nil {
 		return Facts{}, fmt.Errorf("look at the VM: %w", err)
 	}

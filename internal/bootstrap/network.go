@@ -42,20 +42,69 @@ func network(ctx context.Context, r *run) (string, error) {
 	}
 	s := cloneScript(StepNetwork, r.output(StepNetwork), r.Octet.String())
 	s.Limit = networkLimit
-	err := r.conn.Run(ctx, s)
-	if ctx.Err() != nil || exitStatus(err) >= 0 || errors.As(err, new(*guest.StartError)) {
+	if was == want {
+		err := r.conn.Run(ctx, s)
+		if err == nil {
+			return want.String() + ", as before", nil
+		}
+		return want.String() + ", after a lost connection", r.rejoin(ctx, err, was, want, nil)
+	}
+	arrived, err := r.move(ctx, s, want)
+	if err := r.rejoin(ctx, err, was, want, arrived); err != nil {
 		return "", err
 	}
-	if err == nil && was == want {
-		return want.String() + ", as before", nil
+	r.moved = true
+	return fmt.Sprintf("%s → %s, same host key", was, want), nil
+}
+
+// settle is how long a script may still need after the VM has its new
+// address. In its older form it changes the address in the foreground, and the
+// connection that it reports to falls silent.
+const settle = 5 * time.Second
+
+// move runs the script and knocks at the new address at the same time, so that
+// a connection that falls silent costs no more than settle. It returns the
+// connection to the new address if it got one, and how the script ended.
+func (r *run) move(ctx context.Context, s guest.Script, want netip.Addr) (*guest.Conn, error) {
+	knocking, stop := context.WithCancel(ctx)
+	defer stop()
+	ended, there := make(chan error, 1), make(chan *guest.Conn, 1)
+	go func() { ended <- r.conn.Run(ctx, s) }()
+	go func() {
+		c, _ := r.Dial(knocking, []netip.Addr{want}, networkLimit) // why not, rejoin finds out
+		there <- c
+	}()
+	select {
+	case err := <-ended:
+		stop()
+		return <-there, err
+	case c := <-there:
+		if c != nil {
+			limit := time.AfterFunc(settle, func() { r.conn.Close() })
+			defer limit.Stop()
+		}
+		return c, <-ended
+	}
+}
+
+// rejoin judges how the script ended, and replaces the connection by one to
+// the address where the VM is now.
+func (r *run) rejoin(ctx context.Context, ended error, was, want netip.Addr, arrived *guest.Conn) error {
+	if ctx.Err() != nil || exitStatus(ended) >= 0 || errors.As(ended, new(*guest.StartError)) {
+		if arrived != nil {
+			arrived.Close()
+		}
+		return ended
 	}
 	r.conn.Close()
-	conn, err := r.Dial(ctx, []netip.Addr{want}, comeBack)
-	if err != nil {
-		return "", r.lost(ctx, was, want, err)
+	if arrived == nil {
+		var err error
+		if arrived, err = r.Dial(ctx, []netip.Addr{want}, comeBack); err != nil {
+			return r.lost(ctx, was, want, err)
+		}
 	}
-	r.conn, r.moved = conn, was != want
-	return fmt.Sprintf("%s → %s, same host key", was, want), nil
+	r.conn = arrived
+	return nil
 }
 
 // lost says what is known of a VM that did not come up where it should.

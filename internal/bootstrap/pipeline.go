@@ -211,7 +211,7 @@ func (r *run) perform(ctx context.Context, s step, forced bool) (string, error) 
 	if err != nil {
 		return summary, err
 	}
-	if r.facts, err = Survey(ctx, r.conn); err != nil {
+	if err := r.look(ctx, s.id); err != nil {
 		return "", err
 	}
 	if missing := s.holds(r); missing != "" {
@@ -232,6 +232,13 @@ func (r *run) forget(id string) error {
 	}
 	r.Journal.void(id)
 	return r.Journal.Save()
+}
+
+// look surveys the VM for the step with the given ID.
+func (r *run) look(ctx context.Context, id string) (err error) {
+	_, served := r.Journal.Done[StepMPD]
+	r.facts, err = survey(ctx, r.conn, served || id == StepMPD)
+	return err
 }
 
 // output hands the lines of a remote script to the observer.

@@ -16,16 +16,17 @@ import (
 )
 
 // fetchText downloads $1 whole into a file of its own and prints the file's
-// name. Nothing of it is run. What is refused here: no tool, a failed or cut
-// transfer, an empty body, a page instead of a script, a script that bash
-// cannot parse to its end. Exit statuses: 90 no tool, 91 transfer, 92 content.
+// name. Nothing of it is run. What is refused here: a redirection (it could
+// lead to plain http), a failed or cut transfer, an empty body, a page instead
+// of a script, a script that bash cannot parse to its end. Exit statuses: 90 no
+// tool, 91 transfer, 92 content.
 const fetchText = `
 file=$(mktemp /tmp/mpd-virt.XXXXXXXX) || exit 1
 refuse() { rm -f "$file"; echo "$2" >&2; exit "$1"; }
 if command -v wget >/dev/null; then
-  wget -nv --tries=2 --timeout=30 -O "$file" "$1" >&2 || refuse 91 "wget ended with status $?"
+  wget -nv --tries=2 --timeout=30 --max-redirect=0 -O "$file" "$1" >&2 || refuse 91 "wget ended with status $?"
 elif command -v curl >/dev/null; then
-  curl -fsSL --max-time 120 -o "$file" "$1" >&2 || refuse 91 "curl ended with status $?"
+  curl -fsSL --proto =https --max-redirs 0 --max-time 120 -o "$file" "$1" >&2 || refuse 91 "curl ended with status $?"
 else
   refuse 90 "neither wget nor curl is installed"
 fi

@@ -22,6 +22,9 @@ func (s Source) Validate() error {
 	if err := plain("repository", s.Repo); err != nil {
 		return err
 	}
+	if u, err := url.Parse(s.Repo); err == nil && u.User != nil && (u.Scheme == "https" || u.Scheme == "http") {
+		return fmt.Errorf("repository on %s holds a login, which would be shown and logged: let git on the VM know it instead", u.Host)
+	}
 	if err := plain("branch", s.Branch); err != nil {
 		return err
 	}

@@ -10,8 +10,6 @@
 package command
 
 import (
-	"context"
-	"os"
 	"strconv"
 	"strings"
 
@@ -48,13 +46,7 @@ func New(env []string) Runner {
 	return Runner{Path: lookupEnv(env, "PATH"), Dirs: knownDirs[:], Env: env}
 }
 
-// Run is New(os.Environ()).Run: the hypervisor.Runner for those who were given
-// no other one.
-func Run(ctx context.Context, c hypervisor.Command) (hypervisor.Result, error) {
-	return New(os.Environ()).Run(ctx, c)
-}
-
-var _ hypervisor.Runner = Run
+var _ hypervisor.Runner = Runner{}.Run
 
 // lookupEnv returns the value that a started program would see: the last one
 // wins, as in package os/exec.

@@ -157,7 +157,7 @@ func TestRunLeavesWhatAToolLeft(t *testing.T) {
 func TestRunOfThisMachine(t *testing.T) {
 	t.Setenv("MPD_TEST", "inherited")
 	file := filepath.Join(toolDir(t), fakeTool)
-	res, err := Run(t.Context(), hypervisor.Command{Argv: []string{file, "report"}})
+	res, err := New(os.Environ()).Run(t.Context(), hypervisor.Command{Argv: []string{file, "report"}})
 	if err != nil || !strings.Contains(string(res.Stdout), "MPD_TEST=inherited") {
 		t.Errorf("Run = %s, %v; want the tool at its absolute path, with our environment", res.Stdout, err)
 	}
