@@ -50,7 +50,7 @@ fuzz-short:
 	@GO="$(GO)" ./internal/fuzzall.sh 2s
 
 golden: ## write the golden files again; read the difference line by line
-	$(GO) test ./cmd/... -update
+	$(GO) test -run '^TestGolden$$' ./cmd/mpd-virt/internal/cli -update
 
 bench: ## the benchmarks of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchmem $(PKGS)

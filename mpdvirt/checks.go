@@ -123,9 +123,11 @@ func askPlatform(ctx context.Context, x *examination) Check {
 		var err error
 		if conn, err = x.login(ctx); err != nil {
 			c := found(err)
-			var lost *guest.UnreachableError
-			if !errors.As(err, &lost) || answered(lost.Kind) {
+			if sshAnswered(err) {
 				c.Facts = map[string]string{"ssh": "answers"}
+			}
+			if len(c.Fixes) == 0 {
+				c.Fixes = []Fix{{Text: "look on the VM's console what its SSH server does: sudo systemctl status ssh"}}
 			}
 			return c
 		}
@@ -145,8 +147,25 @@ func askPlatform(ctx context.Context, x *examination) Check {
 	return Check{Status: OK, Summary: "MPD_VM_ID and MPD_VM_IP match", Facts: facts}
 }
 
+// sshAnswered says whether a login that failed still proves that somebody is
+// there. Bad pins and a lack of keys prove nothing: then nobody was asked.
+func sshAnswered(err error) bool {
+	var (
+		lost *guest.UnreachableError
+		key  *guest.HostKeyError
+		auth *guest.AuthError
+	)
+	switch {
+	case errors.As(err, &lost):
+		return answered(lost.Kind)
+	case errors.As(err, &key):
+		return key.Got != ""
+	}
+	return errors.As(err, &auth) && len(auth.Tried) > 0
+}
+
 func (x *examination) login(ctx context.Context) (*guest.Conn, error) {
-	t, err := x.m.loaded(x.entry.Octet)
+	t, err := x.m.recorded(x.entry)
 	if err != nil {
 		return nil, err
 	}
@@ -285,7 +304,7 @@ func joined(addrs []netip.Addr) string {
 // flushCache empties the cache of the system's resolver.
 func flushCache(system string) []string {
 	if system == "darwin" {
-		return []string{"sudo", "dscacheutil", "-flushcache"}
+		return []string{"dscacheutil", "-flushcache"}
 	}
-	return []string{"sudo", "resolvectl", "flush-caches"}
+	return []string{"resolvectl", "flush-caches"}
 }

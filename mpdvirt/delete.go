@@ -39,7 +39,7 @@ func (m *Manager) Delete(ctx context.Context, req DeleteRequest) (*DeleteResult,
 		return nil, r.fail(err)
 	}
 	defer lock.Unlock()
-	res := &DeleteResult{Schema: DeleteSchema, Name: req.Octet.VMName()}
+	res := &DeleteResult{Schema: DeleteSchema, Name: req.Octet.VMName(), Removed: []string{}}
 	var destroy hypervisor.Lifecycle
 	if !missing && !req.KeepVM {
 		if destroy, err = m.destroyer(entry); err != nil {

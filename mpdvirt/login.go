@@ -101,7 +101,8 @@ func (l *login) samePin() error {
 	if err != nil || slices.ContainsFunc(keys, func(k ssh.PublicKey) bool { return ssh.FingerprintSHA256(k) == want }) {
 		return nil // what is wrong with the file itself, the login says
 	}
-	return &guest.HostKeyError{File: l.hostKeys.File, Want: []string{want}, Reason: "it does not hold the key " + want + " that was pinned"}
+	return hint.Wrap(&guest.HostKeyError{File: l.hostKeys.File, Want: []string{want}, Reason: "it does not hold the key " + want + " that was pinned"},
+		fmt.Sprintf("Somebody changed the file. If the VM is the same as before: mpd-virt setup %s --accept-host-key=%s", l.r.octet, want))
 }
 
 // pin records the key of a first contact, or of one accepted on purpose.

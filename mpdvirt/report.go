@@ -53,7 +53,7 @@ type Check struct {
 type Fix struct {
 	Text string   `json:"text,omitempty"` // what to do, if no command does it
 	Argv []string `json:"argv,omitempty"` // the command
-	Root bool     `json:"root,omitempty"` // the command needs root
+	Root bool     `json:"root,omitempty"` // Argv needs root: put sudo before it
 }
 
 // Healthy says whether all mandatory checks hold; warnings do.

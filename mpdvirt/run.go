@@ -25,7 +25,9 @@ type run struct {
 	steps []StepResult
 }
 
-func (m *Manager) begin(verb string, o Octet) *run { return &run{m: m, verb: verb, octet: o} }
+func (m *Manager) begin(verb string, o Octet) *run {
+	return &run{m: m, verb: verb, octet: o, steps: []StepResult{}}
+}
 
 // begun is begin for verbs that must have a valid octet.
 func (m *Manager) begun(verb string, o Octet) (*run, error) {

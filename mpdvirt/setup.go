@@ -74,7 +74,7 @@ func (m *Manager) setup(ctx context.Context, r *run, req SetupRequest, lock *sta
 	if err := t.journal.Save(); err != nil { // so that the octet alone is enough to go on
 		return nil, r.fail(err)
 	}
-	res := &SetupResult{Schema: SetupSchema, VM: t.vm(), Log: r.logPath()}
+	res := &SetupResult{Schema: SetupSchema, VM: t.vm(), Steps: r.steps, Log: r.logPath()}
 	r.emit(Event{Kind: VerbStarted, Text: t.String()})
 
 	login := m.login(ctx, r, t)

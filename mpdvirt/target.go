@@ -119,12 +119,16 @@ func (t *target) fromEntry(m *Manager, e registry.Entry) (err error) {
 	if t.backend, err = m.backend(e.Backend); err != nil {
 		return err
 	}
+	t.agree(e)
+	return nil
+}
+
+func (t *target) agree(e registry.Entry) {
 	j := t.journal
 	if j.Canonical != e.Addr {
 		j.First, j.Canonical = e.Addr, e.Addr
 	}
 	j.Backend, j.User, j.UUID = e.Backend, e.User, e.UUID
-	return nil
 }
 
 // fromRequest takes what the request says, else what an unfinished setup
@@ -225,16 +229,26 @@ func (m *Manager) loaded(o Octet) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	journal, err := bootstrap.LoadJournal(m.journalFile(o), o)
+	t, err := m.recorded(entry)
+	if err != nil {
+		return nil, err
+	}
+	return t, t.fromEntry(m, entry)
+}
+
+// recorded is loaded without a backend, which a look at the VM does not need.
+func (m *Manager) recorded(e registry.Entry) (*target, error) {
+	journal, err := bootstrap.LoadJournal(m.journalFile(e.Octet), e.Octet)
 	if bootstrap.Missing(err) {
-		journal, err = bootstrap.NewJournal(m.journalFile(o)), nil
-		journal.Octet = o
+		journal, err = bootstrap.NewJournal(m.journalFile(e.Octet)), nil
+		journal.Octet = e.Octet
 	}
 	if err != nil {
 		return nil, err
 	}
-	t := &target{journal: journal, known: &entry}
-	return t, t.fromEntry(m, entry)
+	t := &target{journal: journal, known: &e}
+	t.agree(e)
+	return t, nil
 }
 
 // unfinished says whether o has a folder without an entry.

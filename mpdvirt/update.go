@@ -34,7 +34,7 @@ func (m *Manager) Update(ctx context.Context, req UpdateRequest) (*SetupResult, 
 		return nil, r.fail(err)
 	}
 	defer r.end()
-	res := &SetupResult{Schema: SetupSchema, VM: t.vm(), Log: r.logPath()}
+	res := &SetupResult{Schema: SetupSchema, VM: t.vm(), Steps: r.steps, Log: r.logPath()}
 	r.emit(Event{Kind: VerbStarted, Text: t.String()})
 	err = m.update(ctx, r, t, res)
 	res.Steps = r.steps

@@ -79,8 +79,10 @@ func sudo(ctx context.Context, r *run) (string, error) {
 			return "passwordless", nil
 		}
 		// Not `bash <(wget …)`: that succeeds when the download fails, and it
-		// needs bash as login shell.
-		remote := "wget -qO /tmp/mpd-10.sh " + shell.Quote(r.Journal.Source.URL(StepSudoers)) + " && bash /tmp/mpd-10.sh"
+		// needs bash as login shell. The file is in the home folder, where
+		// nobody else can put one of the same name.
+		remote := "wget -q --max-redirect=0 -O mpd-10.sh " + shell.Quote(r.Journal.Source.URL(StepSudoers)) +
+			" && bash mpd-10.sh; rm -f mpd-10.sh"
 		command := shell.Join("ssh", "-t", string(r.User)+"@"+r.conn.Addr().Addr().String(), remote)
 		err := hint.Wrap(fmt.Errorf("%s cannot use sudo without a password on %s", r.User, r.conn.Addr().Addr()), command)
 		if r.Ask == nil {

@@ -86,7 +86,7 @@ func writeFix(w io.Writer, l look, fix mpdvirt.Fix) {
 		return
 	}
 	argv := fix.Argv
-	if fix.Root && argv[0] != "sudo" {
+	if fix.Root {
 		argv = append([]string{"sudo"}, argv...)
 	}
 	fmt.Fprintln(w, indent+"  "+l.fold(l.command(argv)))

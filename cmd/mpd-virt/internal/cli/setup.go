@@ -36,7 +36,7 @@ command that mends it.`,
 			f.text("mpd-branch", "NAME", &req.Branch, "branch of it (default: as recorded, else $MPD_BRANCH, else "+mpdvirt.DefaultBranch+")")
 			f.text("bootstrap-url", "URL", &req.BootstrapURL, "where the first two scripts are fetched (default: as recorded, else "+mpdvirt.DefaultBootstrapURL+")")
 			f.text("from", "STEP", &req.From, "run the steps from this one on although they are done")
-			f.text("accept-host-key", "SHA256:...", &req.AcceptHostKey, "trust this new host key of the VM instead of the pinned one")
+			f.text("accept-host-key", "SHA256:...", &req.AcceptHostKey, "trust this host key and no other: at first contact, or instead of the pinned one")
 			f.bool("non-interactive", &silent, "ask nothing: fail with the command that is missing")
 			return func(ctx context.Context, a *app) error {
 				m, err := a.manager(asking(!silent))
