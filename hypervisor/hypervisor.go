@@ -31,6 +31,21 @@ var (
 	ErrAmbiguous = errors.New("more than one VM fits")
 	// ErrDrift: the VM that has the name or address is not the one recorded.
 	ErrDrift = errors.New("another VM than the one recorded")
+	// ErrTaken: the name or the address of a VM to be made belongs to another
+	// one, also if its name differs only in case.
+	ErrTaken = errors.New("taken by another VM")
+	// ErrNoTemplate: there is no such template. The text lists those that are.
+	ErrNoTemplate = errors.New("no such template")
+	// ErrState: the VM is in a state, perhaps one that is not known, in which
+	// the action is refused.
+	ErrState = errors.New("not possible in the VM's state")
+	// ErrService: the tool is there, but the service behind it does not answer.
+	ErrService = errors.New("service not running")
+	// ErrLicense: the licence or the edition does not allow it.
+	ErrLicense = errors.New("not licensed")
+	// ErrNetwork: the network in which the VMs get their addresses is missing
+	// or not as it must be.
+	ErrNetwork = errors.New("network not usable")
 )
 
 // State is what a hypervisor says of a VM. The constants are all that
@@ -97,7 +112,8 @@ type Hypervisor interface {
 
 	// Locate finds one VM: by UUID if the query has one, else by the name
 	// mpd-NNN, else by the address. ErrNoMachine if none fits, ErrAmbiguous
-	// if several do.
+	// if several do. Machine.Addr is the guest's address in the backend's
+	// network, as far as the hypervisor knows it by now.
 	Locate(ctx context.Context, q Query) (Machine, error)
 
 	// States returns all VMs of the hypervisor with one call of its tool. An
@@ -116,7 +132,7 @@ type CreateSpec struct {
 
 // Creator is a backend that makes a VM from nothing.
 type Creator interface {
-	// Create makes and starts the VM mpd-NNN. ErrAmbiguous if that name is
+	// Create makes and starts the VM mpd-NNN. ErrTaken if that name is
 	// taken. On failure nothing that it made stays behind.
 	Create(ctx context.Context, spec CreateSpec) (Machine, error)
 }
@@ -130,11 +146,30 @@ type CloneSpec struct {
 	Disk     Size   // zero: as the template
 }
 
-// Cloner is a backend that makes a VM from a template.
+// Made is a VM that Clone made.
+type Made struct {
+	Machine
+	// Warnings are for people: what of the spec could not be had.
+	Warnings []string
+}
+
+// Cloner is a backend that makes a VM from a template. It is a Lifecycle, too:
+// whoever clones a VM starts it next.
 type Cloner interface {
-	// Clone makes and starts the VM mpd-NNN. ErrAmbiguous if that name is
-	// taken, ErrNoMachine if there is no such template.
-	Clone(ctx context.Context, spec CloneSpec) (Machine, error)
+	Lifecycle
+
+	// CanClone says why Clone would be refused, without making anything:
+	// ErrTaken, ErrNoTemplate, or what Available says.
+	CanClone(ctx context.Context, spec CloneSpec) error
+
+	// Clone makes the VM mpd-NNN and leaves it stopped. It checks what CanClone
+	// checks. A size that the hypervisor refuses is a warning, not an error. If
+	// the VM was made but something failed after it, Made holds it beside the
+	// error. When ctx ends, the tool is ended, and what it left is the caller's
+	// to find by Locate. progress, if not nil, gets lines for people while it
+	// runs, from one goroutine at a time and none after the return. Two clones
+	// of one template must not run at the same time: the caller sees to that.
+	Clone(ctx context.Context, spec CloneSpec, progress func(string)) (Made, error)
 }
 
 // Lifecycle is a backend that turns VMs on and off and destroys them. A VM is
@@ -143,22 +178,40 @@ type Cloner interface {
 //
 // Success is the state read back, not the tool's word.
 type Lifecycle interface {
-	// Start brings the VM to Running; a running one is fine.
+	// Start brings the VM to Running, from Stopped, Suspended and Paused; a
+	// running one is fine. ErrState if its state is not known.
 	Start(ctx context.Context, uuid string) error
 	// Suspend saves the VM's memory and stops it; a VM that does not run is
-	// fine.
+	// fine. ErrState if its state is not known.
 	Suspend(ctx context.Context, uuid string) error
-	// Kill cuts the VM's power; a VM that does not run is fine.
+	// Kill cuts the VM's power; a stopped VM is fine, a suspended one loses its
+	// saved memory. ErrState if its state is not known.
 	Kill(ctx context.Context, uuid string) error
 	// Delete destroys the VM and its disk in any known state; a VM that is
-	// already gone is fine.
+	// already gone is fine. ErrState if its state is not known.
 	Delete(ctx context.Context, uuid string) error
+}
+
+// Finding is something about a hypervisor that should be changed, although the
+// backend works as it is.
+type Finding struct {
+	Text   string   // what was found, for people
+	Advice string   // what to do, for people; never empty
+	Fix    []string // the command that does it; nil if there is none
+	Root   bool     // Fix needs root
+}
+
+// Inspector is a backend that looks for what may go wrong later.
+type Inspector interface {
+	// Inspect returns what should be changed, none if all is well. It changes
+	// nothing.
+	Inspect(ctx context.Context) ([]Finding, error)
 }
 
 // Adopter is a backend that wants to know when an adopted VM has its
 // canonical address, for instance to rename it.
 type Adopter interface {
 	// Adopted is called after the canonical address is live, and again by a
-	// later setup: it must be safe to repeat.
+	// later setup: it must be safe to repeat. It may restart the VM.
 	Adopted(ctx context.Context, o Octet, m Machine) error
 }

@@ -11,7 +11,7 @@ for dir in $("$go" list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}'
   binary=$(mktemp)
   trap 'rm -f "$binary"' EXIT
   for target in $targets; do
-    "$go" test -C "$dir" -run '^$' -fuzz "^$target\$" -fuzztime "$time" . >"$binary" 2>&1 || { cat "$binary"; exit 1; }
+    "$go" test -C "$dir" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 10x . >"$binary" 2>&1 || { cat "$binary"; exit 1; }
     count=$((count + 1))
   done
   rm -f "$binary"

@@ -95,10 +95,29 @@ func askBackend(ctx context.Context, x *examination) Check {
 	}
 	state := stateIn(machines, viewOf(x.entry))
 	c := Check{Status: OK, Summary: string(state), Facts: map[string]string{"state": string(state)}}
+	if x.entry.UUID != "" {
+		c.Summary += ", UUID as recorded"
+	}
 	if state != hypervisor.Running {
-		c.Status, c.Fixes = Fail, []Fix{mpdVirt("start", x.entry.Octet.String())}
+		c.Status, c.Summary, c.Fixes = Fail, string(state), []Fix{mpdVirt("start", x.entry.Octet.String())}
+		return c
+	}
+	if i, ok := b.(hypervisor.Inspector); ok {
+		c.add(i.Inspect(ctx))
 	}
 	return c
+}
+
+// add makes a check a warning for what the backend found.
+func (c *Check) add(found []hypervisor.Finding, err error) {
+	if err != nil {
+		c.Status, c.Summary = Warn, c.Summary+"; "+err.Error()
+		return
+	}
+	for _, f := range found {
+		c.Status, c.Summary = Warn, c.Summary+"; "+f.Text
+		c.Fixes = append(c.Fixes, Fix{Text: f.Advice, Argv: f.Fix, Root: f.Root})
+	}
 }
 
 func askPing(ctx context.Context, x *examination) Check {

@@ -61,7 +61,7 @@ func classOf(err error, step string) error {
 		return ErrUsage
 	case errors.Is(err, registry.ErrNotRegistered):
 		return ErrNotRegistered
-	case errors.Is(err, bootstrap.ErrRefused), errors.Is(err, hypervisor.ErrDrift):
+	case errors.Is(err, bootstrap.ErrRefused), errors.Is(err, hypervisor.ErrDrift), errors.Is(err, hypervisor.ErrTaken):
 		return ErrRefused
 	}
 	return nil

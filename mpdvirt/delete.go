@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/bootstrap"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
 	"github.com/mutms/mpd-virt-macos/internal/registry"
 )
@@ -40,24 +41,78 @@ func (m *Manager) Delete(ctx context.Context, req DeleteRequest) (*DeleteResult,
 	}
 	defer lock.Unlock()
 	res := &DeleteResult{Schema: DeleteSchema, Name: req.Octet.VMName(), Removed: []string{}}
-	var destroy hypervisor.Lifecycle
-	if !missing && !req.KeepVM {
-		if destroy, err = m.destroyer(entry); err != nil {
-			return nil, r.fail(err)
-		}
-	}
-	if err := m.confirmDelete(ctx, req, destroy != nil); err != nil {
+	doomed, err := m.doomed(ctx, req, entry, missing)
+	if err != nil {
 		return nil, r.fail(err)
 	}
-	if destroy != nil {
-		if err := destroy.Delete(ctx, entry.UUID); err != nil {
+	if err := m.confirmDelete(ctx, req, doomed); err != nil {
+		return nil, r.fail(err)
+	}
+	if doomed != nil && doomed.backend != nil {
+		if err := doomed.backend.Delete(ctx, doomed.uuid); err != nil {
 			return nil, r.fail(fmt.Errorf("nothing is forgotten, because the VM could not be destroyed: %w", err))
 		}
-		res.Removed = append(res.Removed, "VM "+entry.Name()+" and its disk")
-	} else {
+	}
+	switch {
+	case doomed != nil && !doomed.gone:
+		res.Removed = append(res.Removed, "VM "+res.Name+" and its disk, "+doomed.uuid)
+	case doomed == nil:
 		res.Left = append(res.Left, fmt.Sprintf("the VM itself: %s", leftWhy(entry, missing, req.KeepVM)))
 	}
 	return res, r.fail(m.forget(ctx, r, res))
+}
+
+// doomed is a VM that delete destroys.
+type doomed struct {
+	backend hypervisor.Lifecycle // nil: there is nothing to be destroyed
+	uuid    string
+	gone    bool // the hypervisor does not list it any more
+}
+
+// doomed is the VM that goes with the entry, or with an order that did not get
+// as far as an entry; nil if there is none that is ours to destroy.
+func (m *Manager) doomed(ctx context.Context, req DeleteRequest, e registry.Entry, unfinished bool) (*doomed, error) {
+	if req.KeepVM {
+		return nil, nil
+	}
+	if !unfinished {
+		l, err := m.destroyer(ctx, e)
+		if l == nil || err != nil {
+			return nil, err
+		}
+		_, err = m.located(ctx, e)
+		gone := errors.Is(err, hypervisor.ErrNoMachine)
+		if gone {
+			err = nil
+		}
+		return &doomed{l, e.UUID, gone}, err
+	}
+	j, err := bootstrap.LoadJournal(m.journalFile(req.Octet), req.Octet)
+	if err != nil || j.Making == nil {
+		return nil, nil // nothing was ordered: the VM, if any, is somebody's own
+	}
+	b, err := m.backend(j.Backend)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := b.(cloning)
+	if !ok {
+		return nil, nil
+	}
+	machine, err := c.Locate(ctx, hypervisor.Query{Octet: req.Octet, UUID: j.UUID})
+	if errors.Is(err, hypervisor.ErrNoMachine) && !errors.Is(err, hypervisor.ErrDrift) {
+		return &doomed{gone: true}, nil
+	}
+	return &doomed{c, machine.UUID, false}, err
+}
+
+// located is the VM with the recorded UUID, whatever its name.
+func (m *Manager) located(ctx context.Context, e registry.Entry) (hypervisor.Machine, error) {
+	b, err := m.backend(e.Backend)
+	if err != nil {
+		return hypervisor.Machine{}, err
+	}
+	return b.Locate(ctx, hypervisor.Query{Octet: e.Octet, UUID: e.UUID})
 }
 
 func leftWhy(e registry.Entry, unfinished, keep bool) string {
@@ -73,7 +128,7 @@ func leftWhy(e registry.Entry, unfinished, keep bool) string {
 
 // destroyer is the backend of a VM if it can destroy it, nil if it manages no
 // VMs.
-func (m *Manager) destroyer(e registry.Entry) (hypervisor.Lifecycle, error) {
+func (m *Manager) destroyer(ctx context.Context, e registry.Entry) (hypervisor.Lifecycle, error) {
 	b, err := m.backend(e.Backend)
 	if err != nil {
 		return nil, hint.Wrap(err, fmt.Sprintf("mpd-virt delete %s --keep-vm     (forgets the VM and leaves it where it is)", e.Octet))
@@ -83,15 +138,21 @@ func (m *Manager) destroyer(e registry.Entry) (hypervisor.Lifecycle, error) {
 		return nil, hint.Wrap(fmt.Errorf("%s: no UUID is recorded, so it is not known which VM to destroy", m.state.EnvFile(e.Octet)),
 			fmt.Sprintf("mpd-virt delete %s --keep-vm     (forgets the VM and leaves it where it is)", e.Octet))
 	}
-	return l, nil
+	if l == nil {
+		return nil, nil
+	}
+	return l, sameVM(ctx, b, e)
 }
 
-func (m *Manager) confirmDelete(ctx context.Context, req DeleteRequest, destroys bool) error {
+func (m *Manager) confirmDelete(ctx context.Context, req DeleteRequest, d *doomed) error {
 	if req.Yes {
 		return nil
 	}
 	question := fmt.Sprintf("Forget %s and its pinned host key, and leave the VM as it is?", req.Octet.VMName())
-	if destroys {
+	switch {
+	case d != nil && d.gone:
+		question = fmt.Sprintf("Forget %s, whose VM is gone, and its pinned host key?", req.Octet.VMName())
+	case d != nil:
 		question = fmt.Sprintf("Delete %s and its disk?", req.Octet.VMName())
 	}
 	if m.cfg.Prompter == nil {

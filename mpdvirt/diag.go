@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/mutms/mpd-virt-macos/internal/guest"
+	"github.com/mutms/mpd-virt-macos/internal/probe"
 	"github.com/mutms/mpd-virt-macos/internal/registry"
 )
 
@@ -179,7 +180,10 @@ func (x *examination) verdict(r *Report) string {
 		return fmt.Sprintf("which VM answers: %s (DNS), not %s.", who, want)
 	case dns.Facts["address"] != "":
 		return fmt.Sprintf("which VM answers: one at %s that is not registered here, not %s.", dns.Facts["address"], want)
-	default:
+	}
+	switch probe.Kind(dns.Facts["answer"]) {
+	case "", probe.NoAnswer, probe.Unreachable, probe.Canceled:
 		return "which VM answers: none, no tunnel to a VM is up."
 	}
+	return "which VM answers: not known, no name server of an mpd VM answers."
 }

@@ -219,6 +219,8 @@ func TestVerdict(t *testing.T) {
 		{"the VM", Check{Status: OK, Facts: facts("address", "10.211.55.150", "vm", "mpd-150")}, "which VM answers: mpd-150 (its own DNS says so)."},
 		{"another VM", Check{Status: Fail, Facts: facts("address", "10.211.55.151", "vm", "mpd-151")}, "which VM answers: mpd-151 (DNS), not mpd-150."},
 		{"a stranger", Check{Status: Fail, Facts: facts("address", "10.0.0.9")}, "which VM answers: one at 10.0.0.9 that is not registered here, not mpd-150."},
+		{"no mpd VM", Check{Status: Fail, Facts: facts("answer", "nxdomain")}, "which VM answers: not known, no name server of an mpd VM answers."},
+		{"silence", Check{Status: Fail, Facts: facts("answer", "no-answer")}, "which VM answers: none, no tunnel to a VM is up."},
 		{"nobody", Check{Status: Fail}, "which VM answers: none, no tunnel to a VM is up."},
 	}
 	for _, tt := range tests {

@@ -49,7 +49,13 @@ func (e *Error) Error() string {
 	if e.Step != "" {
 		parts = append(parts, e.Step)
 	}
-	return strings.Join(append(parts, e.Err.Error()), ": ")
+	return strings.Join(append(parts, unnamed(e.Err, parts[0])), ": ")
+}
+
+// unnamed is the text of err without the name of the verb and the VM in front,
+// which a backend says, too.
+func unnamed(err error, what string) string {
+	return strings.TrimPrefix(err.Error(), what+": ")
 }
 
 func (e *Error) Unwrap() error { return e.Err }

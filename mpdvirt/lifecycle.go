@@ -2,13 +2,16 @@ package mpdvirt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/guest"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/registry"
 )
 
 // startLimit bounds the wait for a started VM to answer SSH.
@@ -77,6 +80,9 @@ func (m *Manager) managed(ctx context.Context, r *run) (*target, hypervisor.Life
 		return nil, nil, nil, err
 	}
 	t, err := m.loaded(r.octet)
+	if err == nil {
+		err = sameVM(ctx, b, *t.known)
+	}
 	if err != nil {
 		lock.Unlock()
 		return nil, nil, nil, err
@@ -84,70 +90,24 @@ func (m *Manager) managed(ctx context.Context, r *run) (*target, hypervisor.Life
 	return t, l, lock.Unlock, nil
 }
 
+// sameVM refuses to act on a VM whose name is another VM's by now: a person who
+// says the name may mean either.
+func sameVM(ctx context.Context, b hypervisor.Hypervisor, e registry.Entry) error {
+	named, err := b.Locate(ctx, hypervisor.Query{Octet: e.Octet})
+	switch {
+	case errors.Is(err, hypervisor.ErrNoMachine): // gone, or renamed: the UUID says
+		return nil
+	case err != nil:
+		return err
+	case strings.EqualFold(named.UUID, e.UUID):
+		return nil
+	}
+	return hint.Wrap(fmt.Errorf("%s is now the name of the VM %s, but the one that is registered is %s: %w", e.Name(), named.UUID, e.UUID, hypervisor.ErrDrift),
+		fmt.Sprintf("give the other VM another name, or forget the registered one:\nmpd-virt delete %s --keep-vm", e.Octet))
+}
+
 func unsupported(b hypervisor.Hypervisor, verb, why, next string) error {
 	return hint.Wrap(&UnsupportedError{Backend: b.Name(), Verb: verb, Why: why}, next)
-}
-
-// Create makes a VM from nothing and sets it up. The error is
-// errors.ErrUnsupported if the backend makes no VMs, ErrExists if the octet is
-// taken, and else that of Setup.
-func (m *Manager) Create(ctx context.Context, req CreateRequest) (*SetupResult, error) {
-	r, err := m.begun("create", req.Octet)
-	if err != nil {
-		return nil, err
-	}
-	return m.made(ctx, r, req.Backend, req.User, func(b hypervisor.Hypervisor) (hypervisor.Machine, error) {
-		c, ok := b.(hypervisor.Creator)
-		if !ok {
-			return hypervisor.Machine{}, cannotMake(b, "create VMs", req.Octet)
-		}
-		return c.Create(ctx, hypervisor.CreateSpec{Octet: req.Octet, User: req.User, RAM: req.RAM, Disk: req.Disk})
-	})
-}
-
-// Clone makes a VM from a template and sets it up. Errors are those of Create.
-func (m *Manager) Clone(ctx context.Context, req CloneRequest) (*SetupResult, error) {
-	r, err := m.begun("clone", req.Octet)
-	if err != nil {
-		return nil, err
-	}
-	return m.made(ctx, r, req.Backend, req.User, func(b hypervisor.Hypervisor) (hypervisor.Machine, error) {
-		c, ok := b.(hypervisor.Cloner)
-		if !ok {
-			return hypervisor.Machine{}, cannotMake(b, "clone VMs", req.Octet)
-		}
-		return c.Clone(ctx, hypervisor.CloneSpec{
-			Octet: req.Octet, Template: req.Template, Linked: req.Linked, RAM: req.RAM, Disk: req.Disk,
-		})
-	})
-}
-
-func cannotMake(b hypervisor.Hypervisor, verb string, o Octet) error {
-	return unsupported(b, verb, "it only takes machines that exist",
-		fmt.Sprintf("make a Debian trixie VM yourself, then adopt it:\nmpd-virt setup %s --backend=%s --ip=ADDRESS --username=NAME", o, b.Name()))
-}
-
-// made lets a backend make a VM and takes it through setup, all under the
-// octet's lock.
-func (m *Manager) made(ctx context.Context, r *run, backend string, u User,
-	make func(hypervisor.Hypervisor) (hypervisor.Machine, error)) (*SetupResult, error) {
-	b, err := m.chosenBackend(backend)
-	if err != nil {
-		return nil, r.fail(err)
-	}
-	if exists(m.state.Dir(r.octet)) {
-		return nil, r.fail(hint.Wrap(fmt.Errorf("%s %w", r.octet.VMName(), ErrExists), "mpd-virt show "+r.octet.String()))
-	}
-	lock, err := m.lockOctet(ctx, r.octet, r.verb)
-	if err != nil {
-		return nil, r.fail(err)
-	}
-	defer lock.Unlock()
-	machine, err := make(b)
-	if err != nil {
-		return nil, r.fail(err)
-	}
-	return m.setup(ctx, r, SetupRequest{Octet: r.octet, Backend: b.Name(), Addr: machine.Addr, User: u}, lock)
 }
 
 // guestAt logs in once at one address.

@@ -51,11 +51,10 @@ func (m *Manager) view(it registry.Item) VM {
 // unfinishedView shows what the journal knows of a VM that is not registered
 // yet.
 func (m *Manager) unfinishedView(o Octet) VM {
-	vm := VM{Octet: o, Name: o.VMName()}
+	vm := VM{Octet: o, Name: o.VMName(), State: Unfinished, Next: "mpd-virt setup " + o.String()}
 	if j, err := bootstrap.LoadJournal(m.journalFile(o), o); err == nil {
-		vm.Backend, vm.User, vm.UUID, vm.Addr = j.Backend, j.User, j.UUID, j.Addresses()[0]
+		vm.Backend, vm.User, vm.UUID, vm.Addr, vm.Next = j.Backend, j.User, j.UUID, j.Addresses()[0], nextOf(o, j)
 	}
-	vm.State, vm.Next = Unfinished, "mpd-virt setup "+o.String()
 	return vm
 }
 
@@ -140,13 +139,13 @@ func (m *Manager) Backends(ctx context.Context) ([]BackendInfo, error) {
 
 func verbsOf(b hypervisor.Hypervisor) []string {
 	verbs := []string{"setup", "diag", "update", "delete"}
-	if _, ok := b.(hypervisor.Creator); ok {
+	if can[hypervisor.Creator](b) {
 		verbs = append(verbs, "create")
 	}
-	if _, ok := b.(hypervisor.Cloner); ok {
+	if can[hypervisor.Cloner](b) {
 		verbs = append(verbs, "clone")
 	}
-	if _, ok := b.(hypervisor.Lifecycle); ok {
+	if can[hypervisor.Lifecycle](b) {
 		verbs = append(verbs, "start", "stop")
 	}
 	return verbs

@@ -94,7 +94,7 @@ func (l *login) dial(ctx context.Context, addrs []netip.Addr, limit time.Duratio
 // swapping the file does not swap the VM.
 func (l *login) samePin() error {
 	want := l.t.journal.HostKey
-	if want == "" || l.hostKeys.Accept != "" {
+	if want == "" || l.hostKeys.Accept != "" || l.t.journal.Rotate { // while keys are replaced, the pins lead
 		return nil
 	}
 	keys, err := guest.ReadPins(l.hostKeys.File, l.hostKeys.Name)
@@ -119,14 +119,32 @@ func (l *login) pin(c *guest.Conn) error {
 	return nil
 }
 
+// repin makes keys the VM's only host keys.
+func (l *login) repin(keys []ssh.PublicKey) error {
+	if err := guest.WritePins(l.hostKeys.File, l.hostKeys.Name, keys); err != nil {
+		return fmt.Errorf("pin the host keys: %w", err)
+	}
+	return nil
+}
+
 // takenLimit bounds the look for somebody at the canonical address.
 const takenLimit = 2 * time.Second
 
 // free returns an error if another machine than the one with the given host
-// key answers at addr, by ping or by SSH: one that blocks ping may still have
-// an sshd. We look at the host key and go, which sshd minds less than a
-// connection that is dropped without a word.
+// key answers at addr.
 func (l *login) free(ctx context.Context, addr netip.Addr, own ssh.PublicKey) error {
+	return l.taken(ctx, addr, ssh.FingerprintSHA256(own))
+}
+
+// unanswered returns an error if anybody answers at addr.
+func (l *login) unanswered(ctx context.Context, addr netip.Addr) error {
+	return refusal(l.taken(ctx, addr, ""))
+}
+
+// taken asks by ping and by SSH: a machine that blocks ping may still have an
+// sshd. We look at the host key and go, which sshd minds less than a connection
+// that is dropped without a word. own is the fingerprint that does not count.
+func (l *login) taken(ctx context.Context, addr netip.Addr, own string) error {
 	ctx, cancel := context.WithTimeout(ctx, takenLimit)
 	defer cancel()
 	pinged := make(chan error, 1)
@@ -142,7 +160,7 @@ func (l *login) free(ctx context.Context, addr netip.Addr, own ssh.PublicKey) er
 	var lost *guest.UnreachableError
 	var who string
 	switch {
-	case errors.As(err, &key) && key.Got == ssh.FingerprintSHA256(own):
+	case errors.As(err, &key) && key.Got == own:
 		return nil // the VM itself has the address already
 	case errors.As(err, &key):
 		who = "SSH host key " + key.Got

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/hypervisor/general"
+	"github.com/mutms/mpd-virt-macos/hypervisor/parallels"
 	"github.com/mutms/mpd-virt-macos/internal/command"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
 	"github.com/mutms/mpd-virt-macos/internal/identity"
@@ -40,9 +41,13 @@ type Manager struct {
 	observing sync.Mutex // serialises cfg.Observer
 }
 
-// DefaultBackends are the backends that this program has.
-func DefaultBackends() []hypervisor.Hypervisor {
-	return []hypervisor.Hypervisor{general.New()}
+// DefaultBackends are the backends that this program has, which start their
+// tools through run.
+func DefaultBackends(run hypervisor.Runner) []hypervisor.Hypervisor {
+	return []hypervisor.Hypervisor{
+		general.New(),
+		parallels.New(parallels.Config{Run: run}),
+	}
 }
 
 // New makes a Manager. It reads the environment for what cfg leaves open, and
@@ -64,9 +69,6 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.AgentSocket == "none" {
 		cfg.AgentSocket = ""
 	}
-	if cfg.Backends == nil {
-		cfg.Backends = DefaultBackends()
-	}
 	if cfg.DialContext == nil {
 		cfg.DialContext = new(net.Dialer).DialContext
 	}
@@ -75,6 +77,9 @@ func New(cfg Config) (*Manager, error) {
 	}
 	if cfg.Runner == nil {
 		cfg.Runner = command.New(os.Environ()).Run
+	}
+	if cfg.Backends == nil {
+		cfg.Backends = DefaultBackends(cfg.Runner)
 	}
 	if cfg.LocalAddrs == nil {
 		cfg.LocalAddrs = localAddrs
@@ -143,14 +148,21 @@ func (m *Manager) backendNames() []string {
 }
 
 // chosenBackend is the backend that a request names, or else the default one.
-func (m *Manager) chosenBackend(name string) (hypervisor.Hypervisor, error) {
+// The hint of an error names one that fits; fits nil is any.
+func (m *Manager) chosenBackend(name string, fits func(hypervisor.Hypervisor) bool) (hypervisor.Hypervisor, error) {
 	if name == "" {
 		var err error
 		if name, err = m.state.DefaultBackend(); err != nil {
 			return nil, err
 		}
 	}
-	choose := "mpd-virt backend set-default " + m.backendNames()[0]
+	choose := "mpd-virt backend list"
+	for _, b := range m.cfg.Backends {
+		if fits == nil || fits(b) {
+			choose = "mpd-virt backend set-default " + b.Name()
+			break
+		}
+	}
 	if name == "" {
 		return nil, hint.Wrap(usage("no backend given, and no default is set"), choose)
 	}
@@ -166,6 +178,14 @@ func usage(format string, args ...any) error {
 	return &classified{fmt.Errorf(format, args...), ErrUsage}
 }
 
+// refusal makes err ErrRefused without changing its text; nil stays nil.
+func refusal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &classified{err, ErrRefused}
+}
+
 // locked calls do under the lock of the files that all VMs share.
 func (m *Manager) locked(ctx context.Context, verb string, do func() error) error {
 	if err := statefile.EnsureDir(filepath.Dir(m.state.SharedLockFile())); err != nil {
@@ -173,7 +193,7 @@ func (m *Manager) locked(ctx context.Context, verb string, do func() error) erro
 	}
 	lock, err := statefile.Acquire(ctx, m.state.SharedLockFile(), verb, sharedLockWait)
 	if err != nil {
-		return err
+		return waitHint(err)
 	}
 	// Only who holds the lock writes here: what a killed run left is garbage.
 	root := filepath.Dir(m.state.SharedLockFile())
@@ -197,13 +217,21 @@ func (m *Manager) lockOctet(ctx context.Context, o Octet, verb string) (*statefi
 	}
 	lock, err := statefile.Acquire(ctx, file, verb, 0)
 	if err != nil {
-		return nil, err
+		return nil, waitHint(err)
 	}
 	if err := statefile.RemoveTemps(m.state.Dir(o)); err != nil {
 		lock.Unlock()
 		return nil, err
 	}
 	return lock, nil
+}
+
+// waitHint is for those who find a lock held.
+func waitHint(err error) error {
+	if !errors.As(err, new(*statefile.LockedError)) {
+		return err
+	}
+	return hint.Wrap(err, "wait until the other run has ended, or end it with Ctrl-C, then run the command again")
 }
 
 // entries are the usable registry entries, without the given octets.

@@ -42,6 +42,8 @@ type SetupResult struct {
 	Steps  []StepResult `json:"steps"`
 	Report *Report      `json:"report,omitempty"`
 	Log    string       `json:"log,omitempty"` // path of the log of this run
+	// Warnings are what of an order for a VM could not be had.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // UpdateRequest says which VM Update works on.
@@ -90,7 +92,9 @@ type CloneRequest struct {
 	User     User
 	Linked   bool
 	RAM      Size // zero: as the template
-	Disk     Size // zero: as the template
+	Disk     Size // zero: as the template; never smaller
+	// Repo, Branch and BootstrapURL: "" is as in Config.
+	Repo, Branch, BootstrapURL string
 }
 
 // StartRequest says which VM Start turns on.

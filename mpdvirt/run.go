@@ -180,7 +180,16 @@ func (r *run) fail(err error) error {
 	}
 	e.Err = classify(err, e.Step)
 	if e.Hint == "" && e.Step != "" && !errors.Is(err, context.Canceled) {
-		e.Hint = fmt.Sprintf("mpd-virt %s %s     (goes on at %s)", r.verb, r.octet, e.Step)
+		e.Hint = fmt.Sprintf("mpd-virt %s %s     (goes on at %s)", r.again(), r.octet, e.Step)
 	}
 	return e
+}
+
+// again is the verb that goes on where this run failed at a step: once a VM is
+// made, the rest of create and clone is setup's.
+func (r *run) again() string {
+	if r.verb == "update" {
+		return r.verb
+	}
+	return "setup"
 }

@@ -52,6 +52,16 @@ func (m *Manager) Setup(ctx context.Context, req SetupRequest) (*SetupResult, er
 var fingerprint = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
 
 func (req SetupRequest) validate() error {
+	if req.Addr.IsValid() {
+		if _, err := hypervisor.ParseAddr(req.Addr.String()); err != nil {
+			return err
+		}
+	}
+	if req.User != "" {
+		if _, err := hypervisor.ParseUser(string(req.User)); err != nil {
+			return err
+		}
+	}
 	if req.AcceptHostKey != "" && !fingerprint.MatchString(req.AcceptHostKey) {
 		return usage("%.60q is not a host key fingerprint like SHA256:… with 43 characters", req.AcceptHostKey)
 	}
@@ -67,15 +77,17 @@ func (m *Manager) setup(ctx context.Context, r *run, req SetupRequest, lock *sta
 	if err != nil {
 		return nil, r.fail(err)
 	}
-	if err := r.openLog(); err != nil {
-		return nil, r.fail(err)
+	if r.log == nil { // else this is the second half of a clone
+		if err := r.openLog(); err != nil {
+			return nil, r.fail(err)
+		}
+		defer r.end()
+		r.emit(Event{Kind: VerbStarted, Text: t.String()})
 	}
-	defer r.end()
 	if err := t.journal.Save(); err != nil { // so that the octet alone is enough to go on
 		return nil, r.fail(err)
 	}
 	res := &SetupResult{Schema: SetupSchema, VM: t.vm(), Steps: r.steps, Log: r.logPath()}
-	r.emit(Event{Kind: VerbStarted, Text: t.String()})
 
 	login := m.login(ctx, r, t)
 	login.hostKeys.Accept = req.AcceptHostKey
@@ -83,9 +95,10 @@ func (m *Manager) setup(ctx context.Context, r *run, req SetupRequest, lock *sta
 		Octet: req.Octet, User: t.journal.User, Journal: t.journal, From: req.From,
 		Dial:     login.dial,
 		Pin:      login.pin,
+		Repin:    login.repin,
 		Identity: func(ctx context.Context) (*identity.Identity, error) { return m.identity(ctx, r, t) },
 		Free:     login.free,
-		Register: func(ctx context.Context, _ *guest.Conn) (string, error) { return m.register(ctx, r, t) },
+		Register: func(ctx context.Context) (string, bool, error) { return m.register(ctx, r, t) },
 		Ask:      m.ask(),
 		Held:     lock.Check,
 		Now:      m.cfg.Now,
@@ -137,22 +150,27 @@ func (m *Manager) identity(ctx context.Context, r *run, t *target) (id *identity
 
 // register writes the entry, if it is new or different, and the SSH entries of
 // all VMs, and tells the backend.
-func (m *Manager) register(ctx context.Context, r *run, t *target) (string, error) {
+func (m *Manager) register(ctx context.Context, r *run, t *target) (summary string, restarted bool, err error) {
 	want := t.entry()
 	if t.known == nil || *t.known != want {
 		if err := m.state.Save(want); err != nil {
-			return "", err
+			return "", false, err
 		}
 	}
 	t.known = &want
-	if _, err := m.assertAliases(ctx, r); err != nil {
-		return "", err
+	t.journal.Making = nil
+	if err := t.journal.Save(); err != nil {
+		return "", false, err
 	}
-	if a, ok := t.backend.(hypervisor.Adopter); ok {
+	if _, err := m.assertAliases(ctx, r); err != nil {
+		return "", false, err
+	}
+	a, adopter := t.backend.(hypervisor.Adopter)
+	if adopter {
 		machine := hypervisor.Machine{UUID: want.UUID, Name: want.Name(), Addr: want.Addr}
 		if err := a.Adopted(ctx, want.Octet, machine); err != nil {
-			return "", fmt.Errorf("tell %s of the adoption: %w", t.backend.Name(), err)
+			return "", true, fmt.Errorf("tell %s of the adoption: %w", t.backend.Name(), err)
 		}
 	}
-	return m.state.EnvFile(want.Octet), nil
+	return m.state.EnvFile(want.Octet), adopter, nil
 }

@@ -67,7 +67,7 @@ func exists(path string) bool {
 func (m *Manager) notRegistered(o Octet) error {
 	next := fmt.Sprintf("mpd-virt setup %s --backend=%s --ip=ADDRESS --username=NAME", o, m.backendNames()[0])
 	if m.unfinished(o) {
-		next = "mpd-virt setup " + o.String() + "     (its setup did not finish)"
+		next = m.unfinishedView(o).Next + "     (its setup did not finish)"
 	}
 	return hint.Wrap(registry.ErrNotRegistered, next)
 }

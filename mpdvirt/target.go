@@ -84,13 +84,18 @@ func (m *Manager) target(ctx context.Context, req SetupRequest) (*target, error)
 	if known != nil {
 		err = t.fromEntry(m, *known)
 	} else {
-		err = t.fromRequest(ctx, m, req)
+		err = t.fromRequest(m, req)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if err := t.backend.Available(ctx); err != nil {
 		return nil, fmt.Errorf("use the %s backend: %w", t.backend.Name(), err)
+	}
+	if known == nil {
+		if err := t.find(ctx, m, req); err != nil {
+			return nil, err
+		}
 	}
 	return t, m.setSource(journal, req)
 }
@@ -132,11 +137,11 @@ func (t *target) agree(e registry.Entry) {
 }
 
 // fromRequest takes what the request says, else what an unfinished setup
-// recorded, and lets the backend find the machine.
-func (t *target) fromRequest(ctx context.Context, m *Manager, req SetupRequest) (err error) {
+// recorded.
+func (t *target) fromRequest(m *Manager, req SetupRequest) (err error) {
 	j := t.journal
 	if j.Backend == "" || req.Backend != "" {
-		if t.backend, err = m.chosenBackend(req.Backend); err != nil {
+		if t.backend, err = m.chosenBackend(req.Backend, nil); err != nil {
 			return err
 		}
 	} else if t.backend, err = m.backend(j.Backend); err != nil {
@@ -150,27 +155,49 @@ func (t *target) fromRequest(ctx context.Context, m *Manager, req SetupRequest) 
 		return hint.Wrap(usage("the first setup of a VM needs the name of its account"),
 			fmt.Sprintf("mpd-virt setup %s --backend=%s --ip=ADDRESS --username=NAME", req.Octet, j.Backend))
 	}
-	if j.First.IsValid() && (!req.Addr.IsValid() || req.Addr == j.First) {
+	return nil
+}
+
+// find lets the backend find the machine, unless an unfinished setup has.
+func (t *target) find(ctx context.Context, m *Manager, req SetupRequest) error {
+	if first := t.journal.First; first.IsValid() && (!req.Addr.IsValid() || req.Addr == first) {
 		return nil
 	}
 	if err := t.notThisMachine(m, req.Addr); err != nil {
 		return err
 	}
-	return t.locate(ctx, m, req)
+	err := t.locate(ctx, m, req)
+	if t.journal.Making != nil {
+		err = t.resumable(err) // nil stays nil
+	}
+	return err
 }
 
 // locate asks the backend for the machine and derives the address that it
 // shall get.
 func (t *target) locate(ctx context.Context, m *Manager, req SetupRequest) error {
-	machine, err := t.backend.Locate(ctx, hypervisor.Query{Octet: req.Octet, Addr: req.Addr})
+	query := hypervisor.Query{Octet: req.Octet, Addr: req.Addr}
+	if t.journal.Making != nil {
+		query.UUID = t.journal.UUID // no other VM was ordered
+	}
+	machine, err := t.backend.Locate(ctx, query)
 	if errors.Is(err, hypervisor.ErrNoMachine) && !req.Addr.IsValid() {
 		return hint.Wrap(usage("%w", err), fmt.Sprintf("mpd-virt setup %s --backend=%s --ip=ADDRESS --username=%s", req.Octet, t.backend.Name(), t.journal.User))
 	}
 	if err != nil {
 		return err
 	}
+	if !machine.Addr.IsValid() && machine.State == hypervisor.Running {
+		machine.Addr = req.Addr // the guest does not tell it, a person does
+	}
+	if !machine.Addr.IsValid() {
+		machine.Addr = req.Addr // the person knows what the hypervisor does not
+	}
 	if !machine.Addr.IsValid() {
 		return fmt.Errorf("%s on %s has no address yet", machine.Name, t.backend.Name())
+	}
+	if _, err := hypervisor.ParseAddr(machine.Addr.String()); err != nil {
+		return fmt.Errorf("%s on %s: %v", machine.Name, t.backend.Name(), err) // not the caller's wrong usage
 	}
 	network, err := t.backend.Network(ctx)
 	if err != nil {
@@ -181,7 +208,7 @@ func (t *target) locate(ctx context.Context, m *Manager, req SetupRequest) error
 	}
 	j := t.journal
 	canonical := req.Octet.In(machine.Addr)
-	if canonical != j.Canonical {
+	if machine.Addr != j.First { // it is to be looked for there, whatever was done elsewhere
 		clear(j.Done)
 	}
 	j.First, j.Canonical, j.UUID, j.Moving = machine.Addr, canonical, machine.UUID, false

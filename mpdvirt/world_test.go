@@ -175,7 +175,7 @@ func (l *lab) tree() map[string]string {
 		all[name] = info.Mode().String() + " "
 		if info.Mode().IsRegular() {
 			data, err := fs.ReadFile(home, name)
-			all[name] += info.ModTime().String() + "\n" + string(data)
+			all[name] += string(data)
 			return err
 		}
 		return nil

@@ -30,11 +30,18 @@ func (r refused) Unwrap() error      { return r.error }
 // the other.
 const moveLimit = 30 * time.Second
 
+// bootLimit bounds the wait for the sshd of a VM that was made just now: a
+// system tells its address before it lets anybody in.
+const bootLimit = 2 * time.Minute
+
 // connect logs in and pins the host key. If the key is not accepted and
 // somebody is there, they are shown what to run and asked again.
 func connect(ctx context.Context, r *run) (string, error) {
 	addrs, limit := r.Journal.Addresses(), time.Duration(0)
-	if len(addrs) > 1 {
+	switch {
+	case r.Journal.Making != nil:
+		limit = bootLimit
+	case len(addrs) > 1:
 		limit = moveLimit
 	}
 	conn, err := r.Dial(ctx, addrs, limit)

@@ -19,6 +19,7 @@ const (
 	StepSSH       = "ssh"
 	StepSudo      = "sudo"
 	StepGuest     = "guest"
+	StepRotate    = "rotate" // of clones only
 	StepIdentity  = "identity"
 	StepSudoers   = "10-passwordless-sudo"
 	StepClone     = "20-git-clone"
@@ -33,12 +34,14 @@ const (
 	StepUpdate    = "70-update"
 )
 
-// Steps returns the IDs of the pipeline's steps in their order. StepUpdate is
-// not among them: it belongs to Update.
+// Steps returns the IDs of the pipeline's steps in their order, without those
+// that not every VM needs. StepUpdate is not among them: it belongs to Update.
 func Steps() []string {
-	ids := make([]string, len(pipeline))
-	for i, s := range pipeline {
-		ids[i] = s.id
+	var ids []string
+	for _, s := range pipeline {
+		if s.only == nil {
+			ids = append(ids, s.id)
+		}
 	}
 	return ids
 }

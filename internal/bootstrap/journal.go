@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,17 +25,37 @@ type Journal struct {
 	Schema    string               `json:"schema"`
 	Octet     hypervisor.Octet     `json:"octet"`
 	Backend   string               `json:"backend"`
-	UUID      string               `json:"uuid,omitempty"` // of the located machine
-	First     netip.Addr           `json:"first"`          // where it was adopted
-	Canonical netip.Addr           `json:"canonical"`      // where it shall be
+	UUID      string               `json:"uuid,omitempty"`     // of the located machine
+	First     netip.Addr           `json:"first,omitzero"`     // where it was adopted
+	Canonical netip.Addr           `json:"canonical,omitzero"` // where it shall be
 	User      hypervisor.User      `json:"user"`
 	Source    Source               `json:"source"`
 	HostKey   string               `json:"host_key,omitempty"` // pinned fingerprint; "" before first contact
 	MachineID string               `json:"machine_id,omitempty"`
 	Moving    bool                 `json:"moving,omitempty"` // step 30 was started at First and is not known to be done
 	Done      map[string]time.Time `json:"done,omitempty"`   // by step ID
+	// Making is what VM is being made under this octet, recorded before it is
+	// made; nil for an adopted VM, and again when the VM is registered. First
+	// is not valid until the VM has been seen at an address.
+	Making *Making `json:"making,omitempty"`
+	// Rotate: the VM still has its template's host keys and machine-id.
+	Rotate bool `json:"rotate,omitempty"`
 
-	file string
+	file  string
+	saved []byte // what is in file, as far as this run knows
+}
+
+// Making is an order for a VM.
+type Making struct {
+	Template string          `json:"template,omitempty"`
+	Linked   bool            `json:"linked,omitempty"`
+	RAM      hypervisor.Size `json:"ram,omitempty"`
+	Disk     hypervisor.Size `json:"disk,omitempty"`
+}
+
+// Spec is the order in the backend's terms.
+func (m *Making) Spec(o hypervisor.Octet) hypervisor.CloneSpec {
+	return hypervisor.CloneSpec{Octet: o, Template: m.Template, Linked: m.Linked, RAM: m.RAM, Disk: m.Disk}
 }
 
 // NewJournal is an empty journal that Save writes to file.
@@ -55,7 +76,7 @@ func LoadJournal(file string, o hypervisor.Octet) (*Journal, error) {
 		return nil, hint.Wrap(&JournalError{file, err},
 			"rm "+shell.Quote(file)+"     (then run setup again: it repeats all steps)")
 	}
-	j.file = file
+	j.file, j.saved = file, data
 	return j, nil
 }
 
@@ -93,6 +114,9 @@ func (j *Journal) validate(o hypervisor.Octet) error {
 		return err
 	}
 	for _, a := range []netip.Addr{j.First, j.Canonical} {
+		if j.Making != nil && !a.IsValid() {
+			continue
+		}
 		if _, err := hypervisor.ParseAddr(a.String()); err != nil {
 			return err
 		}
@@ -106,13 +130,23 @@ func (j *Journal) validate(o hypervisor.Octet) error {
 	return j.Source.Validate()
 }
 
-// Save writes the journal; the folder must exist.
+// File is where the journal is written.
+func (j *Journal) File() string { return j.file }
+
+// Save writes the journal, if it is not written already; the folder must exist.
 func (j *Journal) Save() error {
 	data, err := j.text()
 	if err != nil {
 		return fmt.Errorf("write %s: %w", j.file, err)
 	}
-	return statefile.Write(j.file, data, 0o600)
+	if bytes.Equal(data, j.saved) {
+		return nil
+	}
+	if err := statefile.Write(j.file, data, 0o600); err != nil {
+		return err
+	}
+	j.saved = data
+	return nil
 }
 
 func (j *Journal) text() ([]byte, error) {

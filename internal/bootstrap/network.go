@@ -62,6 +62,10 @@ func network(ctx context.Context, r *run) (string, error) {
 // connection that it reports to falls silent.
 const settle = 5 * time.Second
 
+// arrival is how long the knocking goes on after the script has ended; who
+// takes longer is waited for anew.
+const arrival = 10 * time.Second
+
 // move runs the script and knocks at the new address at the same time, so that
 // a connection that falls silent costs no more than settle. It returns the
 // connection to the new address if it got one, and how the script ended.
@@ -76,7 +80,13 @@ func (r *run) move(ctx context.Context, s guest.Script, want netip.Addr) (*guest
 	}()
 	select {
 	case err := <-ended:
-		stop()
+		if exitStatus(err) < 0 {
+			// It is on its way: let a login that has begun come through.
+			limit := time.AfterFunc(arrival, stop)
+			defer limit.Stop()
+		} else {
+			stop()
+		}
 		return <-there, err
 	case c := <-there:
 		if c != nil {
@@ -137,12 +147,25 @@ func networkHolds(r *run) string {
 
 func hasAddress(r *run) string { return r.Journal.Canonical.String() + ", as before" }
 
+// register has the VM registered, and looks for it again if that may have
+// restarted it.
 func register(ctx context.Context, r *run) (string, error) {
 	r.Journal.Moving = false
 	if err := r.Journal.Save(); err != nil {
 		return "", err
 	}
-	return r.Register(ctx, r.conn)
+	summary, restarted, err := r.Register(ctx)
+	if err != nil || !restarted {
+		return summary, err
+	}
+	if err := r.look(ctx, StepRegister); !errors.As(err, new(*guest.LostError)) {
+		return summary, err
+	}
+	r.conn.Close()
+	if r.conn, err = r.Dial(ctx, []netip.Addr{r.Journal.Canonical}, comeBack); err != nil {
+		return "", fmt.Errorf("log in again after the VM was restarted: %w", err)
+	}
+	return summary, nil
 }
 
 // aptFailed is apt-get's status for all its failures, a held lock among them.

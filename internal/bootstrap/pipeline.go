@@ -52,14 +52,17 @@ type Config struct {
 	Dial func(ctx context.Context, addrs []netip.Addr, limit time.Duration) (*guest.Conn, error)
 	// Pin records the connection's host key as the VM's, if it is new.
 	Pin func(c *guest.Conn) error
+	// Repin makes keys the only host keys of the VM.
+	Repin func(keys []ssh.PublicKey) error
 	// Identity makes or reads what is pushed to the VM.
 	Identity func(ctx context.Context) (*identity.Identity, error)
 	// Free says whether nobody answers at the canonical address; an error if
 	// somebody does.
 	Free func(ctx context.Context, addr netip.Addr, key ssh.PublicKey) error
 	// Register writes the registry entry and all that follows from it. The
-	// summary says where.
-	Register func(ctx context.Context, c *guest.Conn) (summary string, err error)
+	// summary says where. restarted says that the VM may have been restarted
+	// meanwhile.
+	Register func(ctx context.Context) (summary string, restarted bool, err error)
 	// Ask shows the person a text and a command to run elsewhere and returns
 	// when they say it is done; nil means that nobody can be asked.
 	Ask func(ctx context.Context, text, command string) error
@@ -89,6 +92,8 @@ type step struct {
 	// holds says what of the step's effect is missing on the VM, "" if
 	// nothing is; it is also what do must have achieved.
 	holds func(r *run) (missing string)
+	// only says for which VMs the step is there at all; nil is for all.
+	only func(j *Journal) bool
 	// done is the summary of a step that was not run again; nil says so in
 	// general words.
 	done func(r *run) string
@@ -98,6 +103,7 @@ var pipeline = []step{
 	{id: StepSSH, do: connect},
 	{id: StepSudo, do: sudo},
 	{id: StepGuest, do: gate},
+	{id: StepRotate, do: rotate, only: func(j *Journal) bool { return j.Rotate }},
 	{id: StepIdentity, do: ensureIdentity},
 	{id: StepSudoers, do: fetched(StepSudoers), holds: sudoHolds},
 	{id: StepClone, do: fetched(StepClone), holds: cloneHolds, done: cloned},
@@ -127,15 +133,16 @@ type run struct {
 // connection is closed and the error is a *StepError.
 func Run(ctx context.Context, cfg Config) (*guest.Conn, Facts, error) {
 	r := &run{Config: cfg}
-	from := len(pipeline)
-	if cfg.From != "" {
-		from = slices.Index(Steps(), cfg.From)
-		if from < 0 {
-			return nil, Facts{}, fmt.Errorf("there is no step %q", cfg.From)
-		}
+	if cfg.From != "" && !slices.Contains(Steps(), cfg.From) {
+		return nil, Facts{}, fmt.Errorf("there is no step %q", cfg.From)
 	}
-	for i, s := range pipeline {
-		if err := r.step(ctx, s, i >= from); err != nil {
+	forced := false
+	for _, s := range pipeline {
+		if s.only != nil && !s.only(r.Journal) {
+			continue
+		}
+		forced = forced || s.id == cfg.From
+		if err := r.step(ctx, s, forced); err != nil {
 			if r.conn != nil {
 				r.conn.Close()
 			}

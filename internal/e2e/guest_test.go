@@ -25,6 +25,7 @@ type GuestOptions struct {
 	NoKey        bool   // does not know the Mac's key
 	SudoPassword bool   // sudo asks for a password
 	Hostname     string // mpd-template-trixie if empty
+	Off          bool   // not booted
 }
 
 // Guest is a real Debian system: its own file system, init, network and host
@@ -41,8 +42,8 @@ type Guest struct {
 	ended  chan struct{} // closed when the running container is gone
 }
 
-// Guest makes a guest and boots it; it returns when sshd listens at the
-// guest's address.
+// Guest makes a guest and boots it, unless it shall be off; it returns when
+// sshd listens at the guest's address.
 func (l *Lab) Guest(o GuestOptions) *Guest {
 	l.t.Helper()
 	if o.Addr == "" {
@@ -71,7 +72,9 @@ func (l *Lab) Guest(o GuestOptions) *Guest {
 	if !o.NoKey {
 		g.Authorize()
 	}
-	g.Boot()
+	if !o.Off {
+		g.Boot()
+	}
 	return g
 }
 

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +20,9 @@ import (
 const parallel = "6"
 
 func TestMain(m *testing.M) {
+	if name := filepath.Base(os.Args[0]); slices.Contains(parallelsTools, name) {
+		os.Exit(playParallels(name))
+	}
 	flag.Parse()
 	if !isSet("test.parallel") {
 		flag.Set("test.parallel", parallel)

@@ -80,19 +80,26 @@ func (l *Lab) Tool(args ...string) Result {
 
 // Background is a run of mpd-virt that a test does something to.
 type Background struct {
-	lab    *Lab
-	cmd    *exec.Cmd
-	stderr bytes.Buffer
+	lab            *Lab
+	cmd            *exec.Cmd
+	stdout, stderr bytes.Buffer
+}
+
+// Launch starts mpd-virt.
+func (l *Lab) Launch(args ...string) *Background {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	l.t.Cleanup(cancel)
+	b := &Background{lab: l, cmd: l.macCommand(ctx, append([]string{toolPath(l.t)}, args...)...)}
+	b.cmd.Stdout, b.cmd.Stderr = &b.stdout, &b.stderr
+	l.must(b.cmd.Start())
+	return b
 }
 
 // Begin starts mpd-virt and waits until the guest is in the given step.
 func (l *Lab) Begin(g *Guest, step string, args ...string) *Background {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	l.t.Cleanup(cancel)
-	b := &Background{lab: l, cmd: l.macCommand(ctx, append([]string{toolPath(l.t)}, args...)...)}
-	b.cmd.Stderr = &b.stderr
-	l.must(b.cmd.Start())
+	b := l.Launch(args...)
 	l.eventually("step "+step, time.Minute, func() error {
 		if !slices.Contains(g.Steps(), step) {
 			return errors.New("not there yet")
@@ -112,7 +119,7 @@ func (b *Background) Signal(s syscall.Signal) {
 func (b *Background) Wait() Result {
 	start := time.Now()
 	b.cmd.Wait()
-	r := Result{Stderr: b.stderr.String(), Elapsed: time.Since(start)}
+	r := Result{Stdout: b.stdout.String(), Stderr: b.stderr.String(), Elapsed: time.Since(start)}
 	status := b.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	r.Code = status.ExitStatus()
 	if status.Signaled() {

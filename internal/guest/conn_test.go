@@ -66,7 +66,7 @@ func TestEnds(t *testing.T) {
 		{"status 2^32-1", says(1<<32-1, ""), &ExitError{}, "step: exit status 4294967295"},
 		{"signal", payload("exit-signal", kill), &ExitError{}, "step: ended by signal KILL"},
 		{"strange signal", payload("exit-signal", ssh.Marshal(struct{ S, T string }{"\x1b[2J", ""})), &ExitError{}, "step: ended by signal ?"},
-		{"no status", func(x *session) { x.begin(); x.Close() }, &LostError{}, "connection lost in step: it ended without an exit status"},
+		{"no status", func(x *session) { x.begin(); x.Close() }, &LostError{}, "step: connection lost: it ended without an exit status"},
 		{"short status", payload("exit-status", []byte{0, 0}), &LostError{}, "without an exit status"},
 		{"long status", payload("exit-status", []byte{0, 0, 0, 0, 0}), &LostError{}, "without an exit status"},
 		{"second status", func(x *session) {
@@ -85,7 +85,7 @@ func TestEnds(t *testing.T) {
 			x.begin()
 			x.SendRequest("exit-status", false, []byte{0, 0, 0, 0})
 			x.conn.Close()
-		}, &LostError{}, "connection lost in step"},
+		}, &LostError{}, "step: connection lost"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestReset(t *testing.T) {
 				if !errors.As(err, new(*LostError)) || !errors.Is(err, syscall.ECONNRESET) {
 					t.Errorf("error %v, want *LostError of ECONNRESET", err)
 				}
-				contains(t, "error", err.Error(), "connection lost in 40-install-software")
+				contains(t, "error", err.Error(), "40-install-software: connection lost")
 			})
 		})
 	}

@@ -148,7 +148,7 @@ type LostError struct {
 	Err  error
 }
 
-func (e *LostError) Error() string { return fmt.Sprintf("connection lost in %s: %v", e.Name, e.Err) }
+func (e *LostError) Error() string { return fmt.Sprintf("%s: connection lost: %v", e.Name, e.Err) }
 
 // Unwrap is the cause.
 func (e *LostError) Unwrap() error { return e.Err }

@@ -32,6 +32,16 @@ const (
 	DNSTruncates        NameServer = "truncates"         // by UDP only says that TCP is needed
 )
 
+// closesDNS says whether the VM refuses connections to its name server.
+func (v *VM) closesDNS() bool {
+	if v == nil {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.dns.mode == DNSClosed
+}
+
 // nameServer is the VM's dnsmasq. It is guarded by the VM's mutex.
 type nameServer struct {
 	running bool

@@ -29,6 +29,15 @@
 // above 2, no signals, and no EXIT trap of a subshell, and wants UTF-8; programs
 // have the options that scripts commonly use, and fail when they meet another.
 //
-// Out of scope: a hypervisor, the containers behind the VM's name server, and
-// macOS's own tools other than ping and ssh; [World.HandleCommand] adds more.
+// # Hypervisors
+//
+// The VMs of a world belong to no hypervisor until [World.AddParallels] installs
+// one: then prlctl and prlsrvctl are played, too, and the VMs and templates
+// that are added to the result, and those that prlctl clones, live and die as
+// it says. A clone has all of its template's disk, host keys included; sshd's
+// host keys are those that are in /etc/ssh when it starts.
+//
+// Out of scope: other hypervisors, the containers behind the VM's name server,
+// and macOS's own tools other than ping and ssh; [World.HandleCommand] adds
+// more.
 package mpdvirttest

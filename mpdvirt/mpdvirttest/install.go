@@ -39,25 +39,34 @@ func (v *VM) install() error {
 	for _, unit := range []string{"ssh", "systemd-networkd", "systemd-resolved"} {
 		v.units[unit] = true
 	}
-	programs := map[string]debian.Program{
-		"sudo": v.sudoProgram, "su": v.su, "hostname": v.hostnameProgram, "hostnamectl": v.hostnamectl,
-		"systemctl": v.systemctl, "dpkg-query": v.dpkgQuery, "dpkg": v.dpkg, "dig": v.dig, "getent": v.getent,
-		"mpdvirttest-step": v.stepProgram,
+	programs := v.programs()
+	for name, there := range map[string]bool{"wget": !v.opts.NoWget, "curl": v.opts.Curl} {
+		if there {
+			v.packages[name] = true
+		} else {
+			delete(programs, name)
+		}
 	}
-	if !v.opts.NoWget {
-		programs["wget"] = v.wget
-		v.packages["wget"] = true
-	}
-	if v.opts.Curl {
-		programs["curl"] = v.curl
-		v.packages["curl"] = true
+	for _, later := range []string{"git", "wg", "mpd"} {
+		delete(programs, later)
 	}
 	for name, program := range programs {
 		if err := sys.Install(name, program); err != nil {
 			return err
 		}
 	}
-	return errors.Join(v.writeFiles(), v.generate(fsys))
+	return errors.Join(v.writeFiles(), v.generate(fsys), v.writeHostKey())
+}
+
+// programs are those that work on this VM, by name. Not all are there from the
+// start.
+func (v *VM) programs() map[string]debian.Program {
+	return map[string]debian.Program{
+		"sudo": v.sudoProgram, "su": v.su, "hostname": v.hostnameProgram, "hostnamectl": v.hostnamectl,
+		"systemctl": v.systemctl, "dpkg-query": v.dpkgQuery, "dpkg": v.dpkg, "dig": v.dig, "getent": v.getent,
+		"ssh-keygen": v.sshKeygen, "systemd-machine-id-setup": v.machineIDSetup,
+		"mpdvirttest-step": v.stepProgram, "wget": v.wget, "curl": v.curl, "git": v.git, "wg": v.wg, "mpd": v.mpd,
+	}
 }
 
 func (v *VM) writeFiles() error {

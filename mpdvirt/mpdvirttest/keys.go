@@ -3,10 +3,10 @@ package mpdvirttest
 import (
 	"bytes"
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -61,13 +61,8 @@ func (v *VM) Deauthorize(key ssh.PublicKey) error {
 	return v.WriteFile(name, []byte(strings.Join(kept, "")), 0o600)
 }
 
-// hostKey derives the VM's ed25519 host key.
-func (v *VM) hostKey() (ssh.Signer, error) {
-	seed := v.w.seed(fmt.Sprintf("host %s %d", v.id, v.rotation))
-	return ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(seed))
-}
-
-// HostKeys are the VM's host keys, the ed25519 one first.
+// HostKeys are the host keys that sshd uses, the ed25519 one first: those that
+// were in the VM's /etc/ssh when sshd last started.
 func (v *VM) HostKeys() []ssh.PublicKey {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -78,21 +73,29 @@ func (v *VM) HostKeys() []ssh.PublicKey {
 	return keys
 }
 
-// HostKeyFingerprint is the fingerprint, SHA256:…, of the VM's first host key.
-func (v *VM) HostKeyFingerprint() string { return ssh.FingerprintSHA256(v.HostKeys()[0]) }
+// HostKeyFingerprint is the fingerprint, SHA256:…, of the VM's first host key;
+// "" if it has none.
+func (v *VM) HostKeyFingerprint() string {
+	keys := v.HostKeys()
+	if len(keys) == 0 {
+		return ""
+	}
+	return ssh.FingerprintSHA256(keys[0])
+}
 
 // RotateHostKeys gives the VM a new host key in the place of all that it had,
 // as when it is installed anew. Connections that exist are not affected.
 func (v *VM) RotateHostKeys() error {
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.rotation++
-	key, err := v.hostKey()
-	if err != nil {
-		return err
+	v.mu.Unlock()
+	var errs []error
+	for _, kind := range hostKeyKinds() {
+		errs = append(errs, v.root.RemoveAll(hostKeyFile(kind)), v.root.RemoveAll(hostKeyFile(kind)+".pub"))
 	}
-	v.keys = []ssh.Signer{key}
-	return nil
+	err := errors.Join(append(errs, v.writeHostKey())...)
+	v.loadKeys()
+	return err
 }
 
 // AddHostKey gives the VM one more host key of type "rsa" or "ecdsa". Unlike
@@ -111,12 +114,7 @@ func (v *VM) AddHostKey(kind string) error {
 	if err != nil {
 		return err
 	}
-	key, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		return err
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.keys = append(v.keys, key)
-	return nil
+	err = v.writeKey(hostKeyFile(kind), private, "root@"+v.Hostname())
+	v.loadKeys()
+	return err
 }

@@ -20,6 +20,13 @@ func (v *VM) at() netip.Addr {
 // boot turns the VM on; one that is on is fine.
 func (v *VM) boot() error {
 	v.mu.Lock()
+	on := v.on
+	v.mu.Unlock()
+	if on {
+		return nil
+	}
+	v.loadKeys()
+	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.on {
 		return nil
@@ -31,6 +38,7 @@ func (v *VM) boot() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	v.on, v.off = true, cancel
+	v.listenAgain = func() error { return v.listen(ctx) }
 	v.net.SetUp(v.at(), true)
 	if err := v.listen(ctx); err != nil {
 		v.on = false
@@ -40,10 +48,11 @@ func (v *VM) boot() error {
 	return nil
 }
 
-// listen starts sshd, unless the VM has none. v.mu is held.
+// listen starts sshd, unless the VM has none, or it has no host key. v.mu is
+// held.
 func (v *VM) listen(ctx context.Context) error {
 	v.listener = nil
-	if v.server == ServerClosed {
+	if v.server == ServerClosed || len(v.keys) == 0 {
 		return nil
 	}
 	l, err := v.net.Listen(netip.AddrPortFrom(v.at(), sshPort))

@@ -135,6 +135,10 @@ func (v *VM) systemctl(_ context.Context, p *debian.Process, args []string) int 
 			units = append(units, strings.TrimSuffix(arg, ".service"))
 		}
 	}
+	if slices.Contains([]string{"restart", "reload", "try-restart", "reload-or-restart"}, verb) && p.FS.UID() == memfs.Root &&
+		(slices.Equal(units, []string{"ssh"}) || slices.Equal(units, []string{"sshd"})) {
+		return v.restartSSH(p)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch verb {

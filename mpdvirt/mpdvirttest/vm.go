@@ -55,11 +55,14 @@ type VM struct {
 	asleep   bool
 	off      func() // ends all that runs in the VM
 	listener net.Listener
-	conns    map[net.Conn]bool
-	keys     []ssh.Signer
-	rotation int
-	server   Server
-	sudo     Sudo
+	// listenAgain starts sshd anew; v.mu is held.
+	listenAgain func() error
+	conns       map[net.Conn]bool
+	keys        []ssh.Signer
+	rotation    int
+	made        int // counts what the VM made up
+	server      Server
+	sudo        Sudo
 
 	kernel   kernel
 	skew     time.Duration
@@ -83,6 +86,20 @@ func (w *World) AddVM(o VMOptions) (*VM, error) {
 	if !o.Addr.IsValid() {
 		o.Addr = netip.MustParseAddr("10.211.55.37")
 	}
+	v, err := w.plant(o, func(v *VM) error {
+		if err := v.install(); err != nil {
+			return err
+		}
+		return v.boot()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("mpdvirttest: add a VM at %v: %w", o.Addr, err)
+	}
+	return v, nil
+}
+
+// plant puts a VM in the world, after fill gave it a disk.
+func (w *World) plant(o VMOptions, fill func(v *VM) error) (*VM, error) {
 	for field, value := range map[*string]string{&o.User: "dev", &o.Hostname: "mpd-template-trixie", &o.Shell: "/bin/bash"} {
 		if *field == "" {
 			*field = value
@@ -91,23 +108,15 @@ func (w *World) AddVM(o VMOptions) (*VM, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return nil, errors.New("mpdvirttest: add a VM: the world is closed")
+		return nil, errors.New("the world is closed")
 	}
+	n := len(w.vms) + 1
 	v := &VM{
-		w: w, net: w.net, opts: o, id: fmt.Sprintf("vm%d", len(w.vms)+1), addr: o.Addr,
-		limbo: netip.AddrFrom4([4]byte{198, 18, 0, byte(len(w.vms) + 1)}),
+		w: w, net: w.net, opts: o, id: fmt.Sprintf("vm%d", n), addr: o.Addr, limbo: netip.AddrFrom4([4]byte{198, 18, byte(n >> 8), byte(n)}),
 		conns: map[net.Conn]bool{}, packages: map[string]bool{}, units: map[string]bool{},
 	}
-	key, err := v.hostKey()
-	if err == nil {
-		v.keys = []ssh.Signer{key}
-		err = v.install()
-	}
-	if err == nil {
-		err = v.boot()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("mpdvirttest: add a VM at %v: %w", o.Addr, err)
+	if err := fill(v); err != nil {
+		return nil, err
 	}
 	w.vms = append(w.vms, v)
 	return v, nil

@@ -165,6 +165,8 @@ func (w *World) DialContext(ctx context.Context, network, address string) (net.C
 		silent = w.linked() == nil
 	}
 	switch {
+	case to == nameServerAddr && w.linked().closesDNS():
+		err = os.NewSyscallError("connect", syscall.ECONNREFUSED)
 	case w.exists(to.Addr()):
 		return w.net.DialContext(ctx, network, address)
 	case silent:

@@ -98,6 +98,12 @@ func New(fsys *memfs.FS, now func() time.Time) (*System, error) {
 	return s, nil
 }
 
+// Clone is the same software on a copy of the file system. Programs that belong
+// to the owner of s still do: the owner of the copy replaces them.
+func (s *System) Clone(fsys *memfs.FS, now func() time.Time) *System {
+	return &System{FS: fsys, Now: now, Programs: maps.Clone(s.Programs)}
+}
+
 // Install puts a program in /usr/bin.
 func (s *System) Install(name string, p Program) error {
 	s.Programs[name] = p

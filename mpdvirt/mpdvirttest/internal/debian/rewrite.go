@@ -72,7 +72,11 @@ func (p *Process) call(in *input) interp.CallHandlerFunc {
 		case "pwd":
 			return []string{"pwd"}, nil
 		case "read", "mapfile", "readarray":
-			in.pump()
+			hc := interp.HandlerCtx(ctx)
+			if in.isOwn(hc.Stdin) {
+				in.pump()
+			}
+			await(ctx, hc.Stdin, args[0] != "read")
 		case "test", "[":
 			return p.ownerTest(args), nil
 		case "trap":

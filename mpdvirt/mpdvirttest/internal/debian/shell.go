@@ -157,7 +157,7 @@ func (p *Process) child(ctx context.Context, in *input) *Process {
 	hc := interp.HandlerCtx(ctx)
 	c := *p
 	c.Dir = hc.Dir
-	c.Stdin, c.Stdout, c.Stderr = in.reader(ctx, hc.Stdin), hc.Stdout, hc.Stderr
+	c.Stdin, c.Stdout, c.Stderr = in.reader(ctx, hc.Stdin), patient(ctx, hc.Stdout), patient(ctx, hc.Stderr)
 	c.Env = map[string]string{}
 	hc.Env.Each(func(name string, v expand.Variable) bool {
 		if v.IsSet() && v.Exported && v.Kind == expand.String {
@@ -212,7 +212,7 @@ func asOpened(f *memfs.File, err error) (io.ReadWriteCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, nil
+	return opened{f}, nil
 }
 
 // stdStream is /dev/stdin and the like.

@@ -1,0 +1,39 @@
+// Package hypervisortest is the conformance suite for backends: it checks that
+// a type keeps what the comments of package hypervisor promise, over a
+// hypervisor that works and over one that misbehaves.
+//
+// Who writes a backend plays the outside tool behind it (an emulator, or the
+// real one with VMs to spare), tells the suite by a [Harness] how to look at
+// the VMs and how to disturb them, and calls [Run] from a test:
+//
+//	func TestConformance(t *testing.T) {
+//		hypervisortest.Run(t, hypervisortest.Harness{
+//			New: func(t *testing.T) hypervisortest.World {
+//				emu := newEmulator(t)
+//				return hypervisortest.World{
+//					Backend: mine.New(emu.Run),
+//					Add:     emu.add,
+//					Look:    emu.vms,
+//				}
+//			},
+//		})
+//	}
+//
+// A case that fails quotes the sentence of the contract that it checks. A case
+// that needs something which the World does not have is skipped and says what
+// that is; where a hypervisor honestly differs, a field of the Harness says so.
+// Which capabilities are checked is what the backend's methods say.
+//
+// # Time
+//
+// Each case runs in a bubble of package testing/synctest, so waits and
+// time-outs cost nothing and goroutines that outlive a call are found. The
+// played tool must wait by timers and channels then; see [Harness.RealTime]
+// for one that cannot.
+//
+// # Out of scope
+//
+// What no test can see of a backend from outside: that it asks nobody, which
+// of its errors are about licences and networks, and whether its texts are good
+// for people. A test of this package holds the list of those sentences.
+package hypervisortest
