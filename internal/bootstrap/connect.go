@@ -34,6 +34,11 @@ const moveLimit = 30 * time.Second
 // system tells its address before it lets anybody in.
 const bootLimit = 2 * time.Minute
 
+// loginPause is the least time between two logins that sshd may refuse: it
+// shuts out who fails more often (PerSourcePenalties). A person who did what
+// they were asked to do has needed longer.
+const loginPause = 6 * time.Second
+
 // connect logs in and pins the host key. If the key is not accepted and
 // somebody is there, they are shown what to run and asked again.
 func connect(ctx context.Context, r *run) (string, error) {
@@ -46,8 +51,14 @@ func connect(ctx context.Context, r *run) (string, error) {
 	}
 	conn, err := r.Dial(ctx, addrs, limit)
 	for r.Ask != nil && errors.As(err, new(*guest.AuthError)) {
+		again := time.After(loginPause)
 		if asked := r.Ask(ctx, err.Error(), hint.Of(err)); asked != nil {
 			return "", fmt.Errorf("%w (%w)", err, asked)
+		}
+		select {
+		case <-again:
+		case <-ctx.Done():
+			return "", ctx.Err()
 		}
 		conn, err = r.Dial(ctx, addrs, limit)
 	}

@@ -79,6 +79,20 @@ func ReadPlatform(ctx context.Context, c *guest.Conn) ([]byte, error) {
 	return data, nil
 }
 
+// InstalledConf is the SHA-256, in lower-case hexadecimal, of the WireGuard conf
+// that the VM uses; "" if there is none or sudo does not let us see it.
+func InstalledConf(ctx context.Context, c *guest.Conn) (string, error) {
+	out, err := c.Query(ctx, guest.Script{Name: "wireguard conf", Text: installedText, Limit: 10 * time.Second})
+	if err != nil {
+		return "", fmt.Errorf("look at the WireGuard conf: %w", err)
+	}
+	return plaintext.Clean(strings.TrimSpace(string(out))), nil
+}
+
+const installedText = `
+if timeout 5 sudo -n true </dev/null >/dev/null 2>&1; then sudo -n sha256sum /etc/wireguard/mpd0.conf 2>/dev/null </dev/null | head -c 64; fi
+`
+
 const platformText = `
 file=/var/lib/mpd/conf/platform.env
 if [ -f "$file" ] && [ ! -L "$file" ]; then printf 'file '; head -c 32769 "$file" | base64 -w0; fi

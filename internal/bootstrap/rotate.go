@@ -98,7 +98,7 @@ func rotate(ctx context.Context, r *run) (string, error) {
 	if r.facts.MachineID != j.MachineID {
 		return "", errors.New("the VM's machine-id is not the new one")
 	}
-	return "new host keys (" + clipped(now) + ") and machine-id, not its template's", nil
+	return "new host keys (" + clipped(now) + ") and a new machine-id", nil
 }
 
 // newMachineID makes one as systemd does: a random UUID (version 4) without

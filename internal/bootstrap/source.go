@@ -22,7 +22,7 @@ func (s Source) Validate() error {
 	if err := plain("repository", s.Repo); err != nil {
 		return err
 	}
-	if u, err := url.Parse(s.Repo); err == nil && u.User != nil && (u.Scheme == "https" || u.Scheme == "http") {
+	if u, err := url.Parse(s.Repo); err == nil && u.User != nil && hasLogin(u) {
 		return fmt.Errorf("repository on %s holds a login, which would be shown and logged: let git on the VM know it instead", u.Host)
 	}
 	if err := plain("branch", s.Branch); err != nil {
@@ -42,6 +42,13 @@ func (s Source) Validate() error {
 		return fmt.Errorf("bootstrap URL %q is not a plain https address", s.Base)
 	}
 	return nil
+}
+
+// hasLogin says whether the user part of an address is a secret: over http it
+// may be a token, elsewhere only a password is.
+func hasLogin(u *url.URL) bool {
+	_, password := u.User.Password()
+	return password || u.Scheme == "https" || u.Scheme == "http"
 }
 
 func plain(what, s string) error {

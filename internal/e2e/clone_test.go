@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -58,7 +59,6 @@ func TestClone(t *testing.T) {
 	wantRotated(t, g, template)
 	wantClean(t, g)
 	checkNewKey(t, l, g, firstIP)
-	t.Logf("without step 10: %v", r)
 	steps := stepsOf(t, r)
 	if want := "clone start address-lease ssh sudo guest rotate identity 10-passwordless-sudo"; strings.Join(steps, " ") != want {
 		t.Errorf("steps: %v, want %s", steps, want)
@@ -309,5 +309,48 @@ func TestCloneKilled(t *testing.T) {
 	wantSecrets(t, g)
 	if entry := l.listed()[150]; entry["state"] != "running" {
 		t.Errorf("list --json: %v", entry)
+	}
+}
+
+// TestClonePowerCut: the VM dies in the middle of it, when it has its new keys
+// and sshd does not know them yet. Its sshd is one that systemd starts when
+// somebody calls.
+func TestClonePowerCut(t *testing.T) {
+	l := newToolLab(t)
+	g := l.Guest(GuestOptions{})
+	l.Parallels(g)
+	template := g.likeness()
+	const slow = "etc/systemd/system/ssh.service.d/slow.conf"
+	g.put(slow, "[Service]\nExecStartPre=/bin/sleep 4\n", 0o644)
+	g.Run("sudo systemctl daemon-reload && sudo systemctl disable --now ssh.service && sudo systemctl enable --now ssh.socket")
+
+	run := l.Launch(cloning()...)
+	l.eventually("another machine-id", time.Minute, func() error {
+		if id, err := os.ReadFile(g.path("etc/machine-id")); err != nil || strings.TrimSpace(string(id)) == template.machineID {
+			return fmt.Errorf("as before (%v)", err)
+		}
+		return nil
+	})
+	g.Kill()
+	r := run.Wait()
+	if r.Code != exitFailed {
+		t.Errorf("VM gone: want exit %d: %v", exitFailed, r)
+	}
+	within(t, r, 45*time.Second)
+	wantText(t, "stderr", r.Stderr, "rotate", "next:")
+
+	l.must(os.Remove(g.path(slow)))
+	g.Boot()
+	if got := g.Run("systemctl is-enabled ssh.service || true"); got != "disabled" {
+		t.Errorf("it believed that it booted for the first time: ssh.service is %s", got)
+	}
+	wantClean(t, g)
+	l.Want(exitDone, cloning()...)
+	wantSteps(t, g, allSteps)
+	wantRotated(t, g, template)
+	wantPinned(t, l, g, template)
+	wantSecrets(t, g)
+	if got := g.Run("systemctl is-active ssh.socket"); got != "active" {
+		t.Errorf("ssh.socket is %s", got)
 	}
 }

@@ -13,10 +13,13 @@
 // default ../../bin/mpd-virt. MPD_VIRT_E2E_KEEP=1 keeps a failed laboratory's
 // folder of logs.
 //
+// For clones, the test binary is also prlctl and prlsrvctl: package prlemu as
+// real processes, with a guest as the body of the VM that is cloned.
+//
 // The folder guest holds what runs inside: how the file system is built, and
 // stand-ins of mpd's own bootstrap scripts, which need an internet that is not
 // there.
 //
-// Out of scope: the hypervisors, WireGuard.app, the keychain, macOS's ping and
+// Out of scope: real hypervisors, WireGuard.app, the keychain, macOS's ping and
 // resolver, and the size and duration of the real steps.
 package e2e

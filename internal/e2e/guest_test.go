@@ -161,7 +161,7 @@ func (g *Guest) Boot() {
 	start := time.Now()
 	g.start()
 	g.lab.eventually(g.name+": boot", time.Minute, func() error {
-		out, err := g.try("systemctl -q is-active ssh && ip -4 -o addr show enp0s5 scope global | grep -w inet")
+		out, err := g.try("systemctl -q is-active ssh.service ssh.socket && ip -4 -o addr show enp0s5 scope global | grep -w inet")
 		if err != nil {
 			return fmt.Errorf("%w %s", err, out)
 		}

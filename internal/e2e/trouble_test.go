@@ -32,18 +32,6 @@ func TestLateAddress(t *testing.T) {
 	wantSteps(t, g, allSteps)
 }
 
-// TestNeverReturns: the VM is gone after step 30; the wait has an end, and
-// both addresses are named.
-func TestNeverReturns(t *testing.T) {
-	l := newToolLab(t)
-	g := l.Guest(GuestOptions{})
-	g.SetSwitch("never-returns", "")
-	r := l.Want(exitFailed, adoption("150", firstIP)...)
-	within(t, r, 4*time.Minute)
-	wantText(t, "stderr", r.Stderr, firstIP, "10.211.55.150")
-	wantSteps(t, g, "10 20 30")
-}
-
 // TestNetworkingFails: a status that was delivered is a failure at once, and
 // the next run goes on there.
 func TestNetworkingFails(t *testing.T) {
