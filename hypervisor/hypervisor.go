@@ -172,6 +172,15 @@ type Cloner interface {
 	Clone(ctx context.Context, spec CloneSpec, progress func(string)) (Made, error)
 }
 
+// Resizer is a Cloner that sets the sizes of a VM also when it was made before,
+// by a Clone that was interrupted.
+type Resizer interface {
+	// Resize gives the stopped VM the sizes of the spec, and leaves those that
+	// it has. A size that the hypervisor refuses is a warning, not an error.
+	// progress is as with Clone.
+	Resize(ctx context.Context, uuid string, spec CloneSpec, progress func(string)) (warnings []string, err error)
+}
+
 // Lifecycle is a backend that turns VMs on and off and destroys them. A VM is
 // named by the UUID that was recorded when it was made or adopted; if the name
 // mpd-NNN now belongs to another VM, ErrDrift.
@@ -206,6 +215,13 @@ type Inspector interface {
 	// Inspect returns what should be changed, none if all is well. It changes
 	// nothing.
 	Inspect(ctx context.Context) ([]Finding, error)
+}
+
+// Addresser is a backend that can say which VMs have an address: two can, if
+// their system was copied with it.
+type Addresser interface {
+	// At returns the VMs that tell the address now.
+	At(ctx context.Context, addr netip.Addr) ([]Machine, error)
 }
 
 // Adopter is a backend that wants to know when an adopted VM has its

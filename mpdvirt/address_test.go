@@ -74,6 +74,10 @@ func TestSetupAddressTaken(t *testing.T) {
 		"by a silent server": func(l *lab) {
 			check(l.t, l.addVM(mpdvirttest.VMOptions{Addr: canonical}).SetServer(mpdvirttest.ServerSilent))
 		},
+		"by a silent server that blocks pings": func(l *lab) {
+			check(l.t, l.addVM(mpdvirttest.VMOptions{Addr: canonical}).SetServer(mpdvirttest.ServerSilent))
+			l.world.HandleCommand("ping", deaf)
+		},
 		"by a printer's web page": func(l *lab) {
 			check(l.t, l.addVM(mpdvirttest.VMOptions{Addr: canonical}).SetServer(mpdvirttest.ServerHTTP))
 		},

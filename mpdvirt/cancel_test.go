@@ -2,9 +2,12 @@ package mpdvirt_test
 
 import (
 	"context"
+	"errors"
+	"os"
 	"testing"
 	"time"
 
+	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/mpdvirt"
 	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest"
 )
@@ -111,4 +114,21 @@ func verbs(ctx context.Context, l *lab) map[string]func() error {
 		"backend list": func() error { _, err := l.Backends(ctx); return err },
 		"delete":       func() error { _, err := l.Delete(ctx, mpdvirt.DeleteRequest{Octet: octet, Yes: true}); return err },
 	}
+}
+
+// A Ctrl-C while ssh -G hangs is one, whatever else is wrong with the VM.
+func TestCancelledSSHConfig(t *testing.T) {
+	bubble(t, "F118", func(t *testing.T) {
+		l := adopted(t, options{})
+		check(t, os.Remove(l.path(".mpd-virt/150/known_hosts")))
+		l.world.HandleCommand("ssh", func(ctx context.Context, _ hypervisor.Command) (hypervisor.Result, error) {
+			<-ctx.Done()
+			return hypervisor.Result{}, ctx.Err()
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := l.Setup(ctx, alone); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, mpdvirt.ErrRefused) {
+			t.Errorf("error %v", err)
+		}
+	})
 }

@@ -2,9 +2,10 @@ package mpdvirt
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
-
 	"net/netip"
 	"strings"
 	"time"
@@ -36,7 +37,7 @@ func found(err error) Check {
 	return c
 }
 
-// command is a fix that this program does.
+// mpdVirt is a fix that this program does.
 func mpdVirt(args ...string) Fix { return Fix{Argv: append([]string{"mpd-virt"}, args...)} }
 
 // askRegistry reads the entry, and looks whether another VM has the same host
@@ -99,13 +100,26 @@ func askBackend(ctx context.Context, x *examination) Check {
 		c.Summary += ", UUID as recorded"
 	}
 	if state != hypervisor.Running {
-		c.Status, c.Summary, c.Fixes = Fail, string(state), []Fix{mpdVirt("start", x.entry.Octet.String())}
+		c.Status, c.Summary, c.Fixes = Fail, string(state), []Fix{notRunning(state, b, x.entry.Octet)}
 		return c
 	}
 	if i, ok := b.(hypervisor.Inspector); ok {
 		c.add(i.Inspect(ctx))
 	}
 	return c
+}
+
+// notRunning is what a person can do about a VM in a state.
+func notRunning(s State, b hypervisor.Hypervisor, o Octet) Fix {
+	switch {
+	case s == hypervisor.Missing:
+		fix := mpdVirt("delete", o.String())
+		fix.Text = "if it was deleted on purpose, forget it"
+		return fix
+	case !s.Known():
+		return Fix{Text: "mpd-virt does not know this state: look at the VM in the window of " + b.Name()}
+	}
+	return mpdVirt("start", o.String())
 }
 
 // add makes a check a warning for what the backend found.
@@ -116,7 +130,11 @@ func (c *Check) add(found []hypervisor.Finding, err error) {
 	}
 	for _, f := range found {
 		c.Status, c.Summary = Warn, c.Summary+"; "+f.Text
-		c.Fixes = append(c.Fixes, Fix{Text: f.Advice, Argv: f.Fix, Root: f.Root})
+		text := strings.TrimPrefix(f.Advice, "or ")
+		if f.Fix != nil {
+			text += "; or run"
+		}
+		c.Fixes = append(c.Fixes, Fix{Text: text, Argv: f.Fix, Root: f.Root})
 	}
 }
 
@@ -163,7 +181,26 @@ func askPlatform(ctx context.Context, x *examination) Check {
 		c.Fixes = append(c.Fixes, mpdVirt("setup", x.entry.Octet.String(), "--from="+bootstrap.StepNetwork))
 		return c
 	}
+	if x.foreignConf(ctx, conn) {
+		facts["wireguard"] = foreign
+	}
 	return Check{Status: OK, Summary: "MPD_VM_ID and MPD_VM_IP match", Facts: facts}
+}
+
+// foreign is the fact that the VM uses another WireGuard conf than this Mac
+// keeps for it. What answers through the tunnel is then not this VM.
+const foreign = "another conf"
+
+// foreignConf says whether the VM surely has a conf that is not this Mac's for
+// it; what cannot be told is no finding.
+func (x *examination) foreignConf(ctx context.Context, conn *guest.Conn) bool {
+	id, err := x.m.keys.Load(x.entry.Octet)
+	if err != nil {
+		return false // setup names the damage
+	}
+	installed, err := bootstrap.InstalledConf(ctx, conn)
+	sum := sha256.Sum256(id.ServerConf)
+	return err == nil && installed != "" && installed != hex.EncodeToString(sum[:])
 }
 
 // sshAnswered says whether a login that failed still proves that somebody is
@@ -208,7 +245,10 @@ func askAlias(ctx context.Context, x *examination) Check {
 		return Check{Status: Warn, Summary: "there is no ssh on this machine to prove the alias with"}
 	case err != nil:
 		return found(fmt.Errorf("ssh %s: %w", name, err))
-	case res.Status != 0 && strings.Contains(string(res.Stderr), "Permission denied"):
+	case res.Status == sshFailed && strings.Contains(string(res.Stderr), "Too many authentication failures"):
+		c = Check{Status: Fail, Summary: "ssh " + name + " offers other keys until the VM listens no more",
+			Fixes: []Fix{{Text: fmt.Sprintf("in %s let these lines stand above all other Host lines:\n  Host mpd-*\n    IdentityFile ~/.ssh/id_ed25519\n    IdentitiesOnly yes", x.m.alias.User)}}}
+	case res.Status == sshFailed && strings.Contains(string(res.Stderr), "Permission denied"):
 		// The VM is the right one and lets us in, so ssh lacks only what it
 		// may not ask for here.
 		c = Check{Status: Warn, Summary: "ssh " + name + " has no key that works without asking for a passphrase",
@@ -224,6 +264,9 @@ func askAlias(ctx context.Context, x *examination) Check {
 	}
 	return c
 }
+
+// sshFailed is ssh's status when it and not the remote command failed.
+const sshFailed = 255
 
 // aliasLimit bounds the real ssh: its connect limit, and time to log in.
 const aliasLimit = 10 * time.Second

@@ -61,7 +61,8 @@ func classOf(err error, step string) error {
 		return ErrUsage
 	case errors.Is(err, registry.ErrNotRegistered):
 		return ErrNotRegistered
-	case errors.Is(err, bootstrap.ErrRefused), errors.Is(err, hypervisor.ErrDrift), errors.Is(err, hypervisor.ErrTaken):
+	case errors.Is(err, bootstrap.ErrRefused), errors.Is(err, hypervisor.ErrDrift),
+		errors.Is(err, hypervisor.ErrTaken), errors.Is(err, hypervisor.ErrAmbiguous):
 		return ErrRefused
 	}
 	return nil

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -169,5 +172,30 @@ func TestBrokenJournalIsNoUsage(t *testing.T) {
 	var e *EntryError
 	if errors.Is(err, ErrUsage) || !errors.As(err, &e) || e.File != file {
 		t.Errorf("%v: want an *EntryError", err)
+	}
+}
+
+// What the Mac's own disk refuses comes with what to do about that, not with
+// the command that would fail again.
+func TestFileHint(t *testing.T) {
+	m, err := New(Config{Home: "/home/dev"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		err  error
+		want string // a part of the hint; "" for no hint
+	}{
+		{"full", fmt.Errorf("write: %w", &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}), "make room"},
+		{"read-only", &os.LinkError{Op: "rename", Err: syscall.EROFS}, "ls -ld /home/dev/.mpd-virt /home/dev/.ssh"},
+		{"not ours", &fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, "ls -ld /home/dev/.mpd-virt /home/dev/.ssh"},
+		{"missing", &fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}, ""},
+		{"not of a file", syscall.EACCES, ""},
+	} {
+		var e *Error
+		if errors.As(m.begin("setup", 150).fail(tt.err), &e); !strings.Contains(e.Hint, tt.want) || (e.Hint == "") != (tt.want == "") {
+			t.Errorf("%s: hint %q, want %q", tt.name, e.Hint, tt.want)
+		}
 	}
 }

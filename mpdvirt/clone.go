@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
@@ -42,7 +45,8 @@ type cloning interface {
 // next one with the same request, or by Delete taken away.
 //
 // The VM gets host keys and a machine-id of its own before anything secret is
-// sent to it. The error is errors.ErrUnsupported if the backend clones no VMs,
+// sent to it. With a Prompter, Clone ends as Diag does: with the person mending
+// what failed. The error is errors.ErrUnsupported if the backend clones no VMs,
 // ErrExists if the octet is registered, ErrRefused if the VM's name or address
 // is another VM's, and else that of Setup.
 func (m *Manager) Clone(ctx context.Context, req CloneRequest) (*SetupResult, error) {
@@ -76,15 +80,26 @@ func (m *Manager) Clone(ctx context.Context, req CloneRequest) (*SetupResult, er
 	defer r.end()
 	r.emit(Event{Kind: VerbStarted, Text: fmt.Sprintf("%s on %s, from %s", r.octet.VMName(), b.Name(), req.Template)})
 	warnings, err := m.made(ctx, r, c, t)
+	if err != nil && t.known == nil {
+		err = t.resumable(err)
+	}
 	if err != nil {
-		return &SetupResult{Schema: SetupSchema, VM: t.vm(), Steps: r.steps, Log: r.logPath(), Warnings: warnings}, r.fail(t.resumable(err))
+		return &SetupResult{Schema: SetupSchema, VM: t.vm(), Steps: r.steps, Log: r.logPath(), Warnings: warnings}, r.fail(err)
 	}
 	res, err := m.setup(ctx, r, SetupRequest{Octet: req.Octet}, lock)
 	if res != nil {
 		res.Warnings = warnings
 	}
-	if e := (*Error)(nil); errors.As(err, &e) && e.Hint == "" {
-		e.Hint = fmt.Sprintf("mpd-virt setup %s     (goes on with %s, %s)\nmpd-virt delete %s     (destroys it)", t.journal.Octet, t.journal.Octet.VMName(), t.journal.UUID, t.journal.Octet)
+	if res != nil && res.Report != nil {
+		if err = m.mend(ctx, r, res.Report); err == nil {
+			err = res.Report.Err()
+		}
+		err = r.fail(err)
+	}
+	again := "mpd-virt setup " + req.Octet.String()
+	if e := (*Error)(nil); errors.As(err, &e) && !strings.Contains(e.Hint, again) {
+		ways := fmt.Sprintf("%s     (goes on with %s, %s)\nmpd-virt delete %s     (destroys it)", again, req.Octet.VMName(), t.journal.UUID, req.Octet)
+		e.Hint = strings.TrimPrefix(e.Hint+"\n"+ways, "\n")
 	}
 	return res, err
 }
@@ -145,24 +160,30 @@ func (req CloneRequest) validate() error {
 }
 
 // ordered is the VM that a request orders: a new one, whose order is recorded
-// after all checks, or one whose clone did not finish.
+// after all checks, or one whose clone or setup did not finish.
 func (m *Manager) ordered(ctx context.Context, r *run, c cloning, req CloneRequest) (*target, error) {
-	if _, err := m.state.Load(req.Octet); !errors.Is(err, registry.ErrNotRegistered) {
-		if err == nil {
-			err = alreadyThere(req.Octet)
-		}
+	entry, err := m.state.Load(req.Octet)
+	registered := err == nil
+	if err != nil && !errors.Is(err, registry.ErrNotRegistered) {
 		return nil, err
 	}
 	order := bootstrap.Making{Template: req.Template, Linked: req.Linked, RAM: req.RAM, Disk: req.Disk}
+	source := SetupRequest{Repo: req.Repo, Branch: req.Branch, BootstrapURL: req.BootstrapURL}
 	j, err := bootstrap.LoadJournal(m.journalFile(req.Octet), req.Octet)
-	if err == nil {
-		if j.Making == nil || *j.Making != order || j.Backend != c.Name() || j.User != req.User {
-			return nil, hint.Wrap(fmt.Errorf("%s %w: another order for it did not finish", req.Octet.VMName(), ErrExists),
-				nextOf(req.Octet, j)+fmt.Sprintf("     (goes on with it)\nmpd-virt delete %s     (destroys what there is of it)", req.Octet))
-		}
-		return &target{backend: c, journal: j}, nil
-	}
-	if !bootstrap.Missing(err) {
+	same := err == nil && j.Making != nil && *j.Making == order && j.Backend == c.Name() && j.User == req.User
+	switch {
+	case registered && !same:
+		return nil, alreadyThere(req.Octet)
+	case registered:
+		t := &target{backend: c, journal: j, known: &entry}
+		t.agree(entry)
+		return t, m.setSource(j, source)
+	case same:
+		return &target{backend: c, journal: j}, m.setSource(j, source)
+	case err == nil:
+		return nil, hint.Wrap(fmt.Errorf("%s %w: another order for it did not finish", req.Octet.VMName(), ErrExists),
+			nextOf(req.Octet, j)+fmt.Sprintf("     (goes on with it)\nmpd-virt delete %s     (destroys what there is of it)", req.Octet))
+	case !bootstrap.Missing(err):
 		return nil, err
 	}
 	network, err := c.Network(ctx)
@@ -183,7 +204,7 @@ func (m *Manager) ordered(ctx context.Context, r *run, c cloning, req CloneReque
 	if err := m.login(ctx, r, t).unanswered(ctx, j.Canonical); err != nil {
 		return nil, err
 	}
-	if err := m.setSource(j, SetupRequest{Repo: req.Repo, Branch: req.Branch, BootstrapURL: req.BootstrapURL}); err != nil {
+	if err := m.setSource(j, source); err != nil {
 		return nil, err
 	}
 	if err := statefile.EnsureDir(m.state.Dir(req.Octet)); err != nil {
@@ -193,9 +214,18 @@ func (m *Manager) ordered(ctx context.Context, r *run, c cloning, req CloneReque
 }
 
 // made makes the VM, unless an earlier run has, starts it and waits for its
-// address.
+// address. One that is registered has its address.
 func (m *Manager) made(ctx context.Context, r *run, c cloning, t *target) (warnings []string, err error) {
 	j := t.journal
+	if t.known != nil {
+		return nil, r.step(StepStart, func() (string, error) {
+			err := sameVM(ctx, c, *t.known)
+			if err == nil {
+				err = gone(c.Start(ctx, j.UUID), j.Octet)
+			}
+			return "running", err
+		})
+	}
 	err = r.step(StepMake, func() (string, error) {
 		warnings, err = m.cloned(ctx, r, c, t)
 		return j.Octet.VMName() + ", " + j.UUID, err
@@ -209,13 +239,13 @@ func (m *Manager) made(ctx context.Context, r *run, c cloning, t *target) (warni
 	}
 	return warnings, r.step(StepLease, func() (string, error) {
 		addr, err := leased(ctx, r, c, j)
+		if err == nil {
+			err = alone(ctx, c, j, addr)
+		}
 		if err != nil {
 			return "", err
 		}
-		if addr != j.First {
-			clear(j.Done)
-		}
-		j.First = addr
+		j.Seen(addr)
 		return addr.String(), j.Save()
 	})
 }
@@ -229,14 +259,23 @@ func (m *Manager) cloned(ctx context.Context, r *run, c cloning, t *target) ([]s
 		return nil, err
 	}
 	defer turn.Unlock()
+	progress := func(line string) { r.emit(Event{Kind: StepOutput, Step: StepMake, Text: line}) }
 	// Under the turn: the VM of an earlier run is either there now or not.
-	machine, err := c.Locate(ctx, hypervisor.Query{Octet: j.Octet, UUID: j.UUID})
+	machine, err := t.ours(ctx, netip.Addr{})
 	made := hypervisor.Made{Machine: machine}
-	if errors.Is(err, hypervisor.ErrNoMachine) {
-		progress := func(line string) { r.emit(Event{Kind: StepOutput, Step: StepMake, Text: line}) }
+	switch {
+	case errors.Is(err, hypervisor.ErrNoMachine):
+		if err := m.making(t); err != nil {
+			return nil, err
+		}
 		made, err = c.Clone(ctx, j.Making.Spec(j.Octet), progress)
 		if err != nil && made.UUID == "" && ctx.Err() == nil {
-			return nil, errors.Join(err, m.forgetOrder(ctx, c, j.Octet))
+			return nil, errors.Join(err, m.forgetOrder(ctx, c, j.Octet, err))
+		}
+	case err == nil && machine.State == hypervisor.Stopped && !j.First.IsValid():
+		// The earlier run may have ended before the sizes were set.
+		if z, ok := c.(hypervisor.Resizer); ok {
+			made.Warnings, err = z.Resize(ctx, machine.UUID, j.Making.Spec(j.Octet), progress)
 		}
 	}
 	if made.UUID != "" && made.UUID != j.UUID {
@@ -246,6 +285,31 @@ func (m *Manager) cloned(ctx context.Context, r *run, c cloning, t *target) ([]s
 		}
 	}
 	return made.Warnings, err
+}
+
+// making records that the hypervisor is about to be told to make the VM.
+func (m *Manager) making(t *target) error {
+	if err := os.Remove(m.state.KnownHosts(t.journal.Octet)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	t.journal.Remade()
+	return t.journal.Save()
+}
+
+// ours is the VM that an earlier run made for the order, ErrNoMachine if there
+// is none. A VM whose UUID no run lived to record has its name, and no run has
+// started it either: one that is on is somebody else's.
+func (t *target) ours(ctx context.Context, addr netip.Addr) (hypervisor.Machine, error) {
+	j := t.journal
+	if j.UUID == "" && !j.Begun {
+		return hypervisor.Machine{}, fmt.Errorf("%s was not made yet: %w", j.Octet.VMName(), hypervisor.ErrNoMachine)
+	}
+	machine, err := t.backend.Locate(ctx, hypervisor.Query{Octet: j.Octet, UUID: j.UUID, Addr: addr})
+	if err != nil || j.UUID != "" || machine.State == hypervisor.Stopped {
+		return machine, err
+	}
+	err = fmt.Errorf("there is %s, %s, which is %s, but the one that was ordered was never started: %w", machine.Name, machine.UUID, machine.State, hypervisor.ErrDrift)
+	return hypervisor.Machine{}, hint.Wrap(err, "give that VM another name; or, if it is the one that was ordered, turn it off")
 }
 
 // turn is the right to clone: hypervisors fail when one template is cloned
@@ -260,10 +324,13 @@ func (m *Manager) turn(ctx context.Context, r *run) (*statefile.Lock, error) {
 	return lock, err
 }
 
-// forgetOrder removes the record of a VM that was not made after all.
-func (m *Manager) forgetOrder(ctx context.Context, c cloning, o Octet) error {
-	if _, err := c.Locate(ctx, hypervisor.Query{Octet: o}); !errors.Is(err, hypervisor.ErrNoMachine) {
-		return nil // something is there after all: the next run looks again
+// forgetOrder removes the record of a VM that was not made after all, because
+// of err.
+func (m *Manager) forgetOrder(ctx context.Context, c cloning, o Octet, err error) error {
+	if !errors.Is(err, hypervisor.ErrTaken) { // then what is there is not ours
+		if _, err := c.Locate(ctx, hypervisor.Query{Octet: o}); !errors.Is(err, hypervisor.ErrNoMachine) {
+			return nil // something is there after all: the next run looks again
+		}
 	}
 	return m.state.Remove(o)
 }
@@ -293,4 +360,21 @@ func leased(ctx context.Context, r *run, c cloning, j *bootstrap.Journal) (netip
 			return netip.Addr{}, ctx.Err()
 		}
 	}
+}
+
+// alone refuses an address that another VM tells, too, as a template's static
+// one can be: who would answer there is not known.
+func alone(ctx context.Context, b hypervisor.Hypervisor, j *bootstrap.Journal, addr netip.Addr) error {
+	a, ok := b.(hypervisor.Addresser)
+	if !ok {
+		return nil
+	}
+	all, err := a.At(ctx, addr)
+	for _, other := range all {
+		if !strings.EqualFold(other.UUID, j.UUID) {
+			return hint.Wrap(fmt.Errorf("%s (%s) has the address %v, which is %w: %s (%s)", j.Octet.VMName(), j.UUID, addr, hypervisor.ErrTaken, other.Name, other.UUID),
+				"turn the other VM off until this one has its own address; a template should get its address by DHCP")
+		}
+	}
+	return err
 }

@@ -21,6 +21,9 @@ type prlMac struct {
 	template  *mpdvirttest.VM
 	m         *mpdvirt.Manager
 	notes     []string
+	watch     func(mpdvirt.Event) // nil: nobody watches
+	ctx       context.Context
+	backends  []hypervisor.Hypervisor
 }
 
 const templateName = "mpd-template-trixie"
@@ -46,10 +49,14 @@ func newMac(t *testing.T, o mpdvirttest.ParallelsOptions) *prlMac {
 		Run: cfg.Runner, LeaseFile: w.Home() + "/Library/Preferences/Parallels/parallels_dhcp_leases",
 	})}
 	cfg.Observer = func(e mpdvirt.Event) {
+		if f.watch != nil {
+			f.watch(e)
+		}
 		if e.Kind == mpdvirt.Note {
 			f.notes = append(f.notes, e.Text)
 		}
 	}
+	f.backends = cfg.Backends
 	if f.m, err = mpdvirt.New(cfg); err != nil {
 		t.Fatal(err)
 	}

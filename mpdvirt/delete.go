@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
+	"strings"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/bootstrap"
@@ -56,7 +58,9 @@ func (m *Manager) Delete(ctx context.Context, req DeleteRequest) (*DeleteResult,
 	switch {
 	case doomed != nil && !doomed.gone:
 		res.Removed = append(res.Removed, "VM "+res.Name+" and its disk, "+doomed.uuid)
-	case doomed == nil:
+	case doomed != nil:
+		res.Left = append(res.Left, "no VM: there is none any more")
+	default:
 		res.Left = append(res.Left, fmt.Sprintf("the VM itself: %s", leftWhy(entry, missing, req.KeepVM)))
 	}
 	return res, r.fail(m.forget(ctx, r, res))
@@ -99,9 +103,14 @@ func (m *Manager) doomed(ctx context.Context, req DeleteRequest, e registry.Entr
 	if !ok {
 		return nil, nil
 	}
-	machine, err := c.Locate(ctx, hypervisor.Query{Octet: req.Octet, UUID: j.UUID})
-	if errors.Is(err, hypervisor.ErrNoMachine) && !errors.Is(err, hypervisor.ErrDrift) {
+	machine, err := (&target{backend: c, journal: j}).ours(ctx, netip.Addr{})
+	switch {
+	case errors.Is(err, hypervisor.ErrDrift):
+		return nil, hint.Wrap(err, strings.TrimPrefix(hint.Of(err)+"\n", "\n")+keepVM(req.Octet))
+	case errors.Is(err, hypervisor.ErrNoMachine) && j.UUID == "":
 		return &doomed{gone: true}, nil
+	case errors.Is(err, hypervisor.ErrNoMachine):
+		return &doomed{c, j.UUID, true}, nil // Delete finds out whether it is only hidden
 	}
 	return &doomed{c, machine.UUID, false}, err
 }
@@ -113,6 +122,11 @@ func (m *Manager) located(ctx context.Context, e registry.Entry) (hypervisor.Mac
 		return hypervisor.Machine{}, err
 	}
 	return b.Locate(ctx, hypervisor.Query{Octet: e.Octet, UUID: e.UUID})
+}
+
+// keepVM is the command for those whose VM cannot be destroyed.
+func keepVM(o Octet) string {
+	return fmt.Sprintf("mpd-virt delete %s --keep-vm     (forgets the VM and leaves it where it is)", o)
 }
 
 func leftWhy(e registry.Entry, unfinished, keep bool) string {
@@ -131,12 +145,11 @@ func leftWhy(e registry.Entry, unfinished, keep bool) string {
 func (m *Manager) destroyer(ctx context.Context, e registry.Entry) (hypervisor.Lifecycle, error) {
 	b, err := m.backend(e.Backend)
 	if err != nil {
-		return nil, hint.Wrap(err, fmt.Sprintf("mpd-virt delete %s --keep-vm     (forgets the VM and leaves it where it is)", e.Octet))
+		return nil, hint.Wrap(err, keepVM(e.Octet))
 	}
 	l, _ := b.(hypervisor.Lifecycle)
 	if l != nil && e.UUID == "" {
-		return nil, hint.Wrap(fmt.Errorf("%s: no UUID is recorded, so it is not known which VM to destroy", m.state.EnvFile(e.Octet)),
-			fmt.Sprintf("mpd-virt delete %s --keep-vm     (forgets the VM and leaves it where it is)", e.Octet))
+		return nil, hint.Wrap(m.noUUID(e), keepVM(e.Octet))
 	}
 	if l == nil {
 		return nil, nil

@@ -203,6 +203,17 @@ func TestUpdate(t *testing.T) {
 				t.Errorf("HEAD is %s, %v", head, err)
 			}
 		}
+		ran := len(l.vm.Steps())
+		if l.setup(alone); len(l.vm.Steps()) != ran {
+			t.Errorf("setup then runs %v again", l.vm.Steps()[ran:])
+		}
+		l.vm.Inject(mpdvirttest.Fault{Step: mpdvirttest.StepUpdate, Kind: mpdvirttest.Exit, Status: 1})
+		if _, err := l.Update(t.Context(), mpdvirt.UpdateRequest{Octet: octet, Branch: "main"}); err == nil {
+			t.Error("an update that failed went well")
+		}
+		if journal := l.read(".mpd-virt/150/journal.json"); !strings.Contains(journal, `"branch": "next"`) {
+			t.Errorf("an update that failed is recorded:\n%s", journal)
+		}
 		_, err := l.Update(t.Context(), mpdvirt.UpdateRequest{Octet: octet, Branch: "$(reboot)"})
 		wantError(t, err, mpdvirt.ErrUsage)
 	})

@@ -16,6 +16,9 @@ import (
 // checks run at the same time; one whose cause failed is shown as skipped, not
 // as failed. A VM that does not answer costs about two seconds.
 //
+// With a Prompter, each finding that has a fix is then shown to the person, and
+// asked again when they say that it is mended; end of input ends that.
+//
 // The Report is the answer also where checks fail; see Report.Err. The error is
 // that of ctx, or ErrUsage for an octet out of range.
 func (m *Manager) Diag(ctx context.Context, req DiagRequest) (*Report, error) {
@@ -25,6 +28,9 @@ func (m *Manager) Diag(ctx context.Context, req DiagRequest) (*Report, error) {
 	}
 	report := m.examine(ctx, r, nil)
 	if err := ctx.Err(); err != nil {
+		return nil, r.fail(err)
+	}
+	if err := m.mend(ctx, r, report); err != nil {
 		return nil, r.fail(err)
 	}
 	return report, nil
@@ -149,8 +155,13 @@ func reconcile(r *Report) {
 		ping.Summary += ", but SSH answers"
 	}
 	dns, resolver := r.find("dns-identity"), r.find("resolver")
+	if ssh.Facts["wireguard"] == foreign && dns.Status == OK {
+		dns.Status, dns.Facts["wireguard"] = Warn, foreign
+		dns.Summary += fmt.Sprintf(", but not confirmed: %s uses another WireGuard conf than this Mac keeps for it", r.Name)
+		dns.Fixes = append(dns.Fixes, mpdVirt("setup", r.Octet.String()))
+	}
 	switch claimed := resolver.Facts["address"]; {
-	case dns.Status == OK:
+	case dns.Status == OK, dns.Facts["wireguard"] == foreign:
 	case resolver.Status == Fail, claimed != "" && claimed == dns.Facts["address"]:
 		*resolver = skipped(check{id: resolver.ID, phase: resolver.Phase}, dns.ID)
 	case claimed != "":
@@ -176,6 +187,8 @@ func (x *examination) verdict(r *Report) string {
 	switch who := dns.Facts["vm"]; {
 	case dns.Status == OK:
 		return fmt.Sprintf("which VM answers: %s (its own DNS says so).", want)
+	case dns.Facts["wireguard"] == foreign:
+		return fmt.Sprintf("which VM answers: not confirmed, DNS says %s, but the tunnel cannot be its own.", want)
 	case who != "":
 		return fmt.Sprintf("which VM answers: %s (DNS), not %s.", who, want)
 	case dns.Facts["address"] != "":

@@ -256,6 +256,62 @@ func TestDiagDNS(t *testing.T) {
 	}
 }
 
+// F17: the real ssh has other keys than we have, and fails where we do not.
+func TestDiagAliasKeys(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		stderr string
+		status int
+		want   mpdvirt.Status
+		fix    string
+	}{
+		{"passphrase", "dev@10.211.55.150: Permission denied (publickey).", 255, warn, "agent"},
+		{"30 keys in the agent", "Received disconnect from 10.211.55.150 port 22:2: Too many authentication failures", 255, fail, "IdentitiesOnly yes"},
+		{"no such rights in the VM", "bash: /usr/bin/true: Permission denied", 126, fail, "what ssh says"},
+		{"bad settings", "/home/dev/.ssh/config: line 1: Bad configuration option: x", 255, fail, "what ssh says"},
+	} {
+		bubble(t, "F17 "+tt.name, func(t *testing.T) {
+			l := adopted(t, options{})
+			l.world.HandleCommand("ssh", func(context.Context, hypervisor.Command) (hypervisor.Result, error) {
+				return hypervisor.Result{Status: tt.status, Stderr: []byte("a banner\n" + tt.stderr + "\n")}, nil
+			})
+			c := l.diag().Check("ssh-alias")
+			if c.Status != tt.want || len(c.Fixes) != 1 || !strings.Contains(c.Fixes[0].Text, tt.fix) {
+				t.Errorf("%s %q, %+v", c.Status, c.Summary, c.Fixes)
+			}
+		})
+	}
+}
+
+// F108: a VM whose DNS gives the right address, while the right VM, asked over
+// SSH, has no conf through which it could be the one that answers.
+func TestDiagForeignConf(t *testing.T) {
+	bubble(t, "F108", func(t *testing.T) {
+		l := adopted(t, options{})
+		liar := second(l)
+		liar.SetDNSRecord(canonical)
+		l.world.Tunnel(liar)
+		check(t, l.vm.WriteFile("/etc/wireguard/mpd0.conf", []byte("[Interface]\n"), 0o600))
+		report := l.diag()
+		wantChecks(t, report, statuses{"dns-identity": warn})
+		if c := report.Check("dns-identity"); !strings.Contains(c.Summary, "not confirmed") || len(c.Fixes) == 0 {
+			t.Errorf("%q, %+v", c.Summary, c.Fixes)
+		}
+		if want := "which VM answers: not confirmed, DNS says mpd-150, but the tunnel cannot be its own."; report.Verdict != want {
+			t.Errorf("verdict %q, want %q", report.Verdict, want)
+		}
+		l.setup(alone) // what it says mends it
+		if report := l.diag(); report.Check("platform").Facts["wireguard"] != "" {
+			t.Errorf("after setup: %+v", report.Check("platform"))
+		}
+	})
+	bubble(t, "nothing to compare with", func(t *testing.T) {
+		l := adopted(t, options{})
+		check(t, os.Remove(l.path(".mpd-virt/conf/wireguard/mac.public")))
+		wantChecks(t, l.diag(), statuses{})
+	})
+}
+
 // second sets up one more VM, as 151.
 func second(l *lab) *mpdvirttest.VM {
 	l.t.Helper()

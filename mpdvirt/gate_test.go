@@ -136,7 +136,9 @@ func TestSetupAsks(t *testing.T) {
 		bubble(t, tt.name+", the person mends it at the second attempt", func(t *testing.T) {
 			l := newLab(t, tt.options)
 			var shown []string
+			var asked []time.Time
 			l.cfg.Prompter = person{pause: func(_, command string) {
+				asked = append(asked, time.Now())
 				if shown = append(shown, command); len(shown) == 2 {
 					tt.mends(l)
 				}
@@ -146,6 +148,9 @@ func TestSetupAsks(t *testing.T) {
 			l.setup(adoption)
 			if len(shown) != 2 || shown[0] != shown[1] {
 				t.Fatalf("shown were %q", shown)
+			}
+			if pause := asked[1].Sub(asked[0]); tt.step == "ssh" && pause < 6*time.Second {
+				t.Errorf("an impatient person makes sshd turn us away: %v between two logins", pause)
 			}
 			for _, w := range tt.command {
 				if !strings.Contains(shown[0], w) {

@@ -57,6 +57,20 @@ func TestHostKeyChanged(t *testing.T) {
 			t.Error("a further setup runs scripts again")
 		}
 	})
+	bubble(t, "F19 killed between accepting and the journal", func(t *testing.T) {
+		l := adopted(t, options{})
+		check(t, l.vm.RotateHostKeys())
+		accept := mpdvirt.SetupRequest{Octet: octet, AcceptHostKey: l.vm.HostKeyFingerprint()}
+		for _, key := range l.vm.HostKeys() {
+			if ssh.FingerprintSHA256(key) == accept.AcceptHostKey {
+				l.write(".mpd-virt/150/known_hosts", "mpd-150 "+string(ssh.MarshalAuthorizedKey(key)), 0o600)
+			}
+		}
+		wantError(t, l.refused(alone), mpdvirt.ErrRefused, "run that command again")
+		l.setup(accept)
+		l.setup(alone)
+		wantFiles(l)
+	})
 	bubble(t, "another machine-id", func(t *testing.T) {
 		l := adopted(t, options{})
 		check(t, l.vm.SetMachineID([]byte("made anew")))

@@ -31,7 +31,7 @@ func (m *Manager) Start(ctx context.Context, req StartRequest) (*Report, error) 
 	}
 	defer unlock()
 	if err := l.Start(ctx, t.known.UUID); err != nil {
-		return nil, r.fail(err)
+		return nil, r.fail(gone(err, t.known.Octet))
 	}
 	conn, err := m.login(ctx, r, t).dial(ctx, []netip.Addr{t.known.Addr}, startLimit)
 	if err != nil {
@@ -55,9 +55,17 @@ func (m *Manager) Stop(ctx context.Context, req StopRequest) error {
 	}
 	defer unlock()
 	if req.Kill {
-		return r.fail(l.Kill(ctx, t.known.UUID))
+		return r.fail(gone(l.Kill(ctx, t.known.UUID), t.known.Octet))
 	}
-	return r.fail(l.Suspend(ctx, t.known.UUID))
+	return r.fail(gone(l.Suspend(ctx, t.known.UUID), t.known.Octet))
+}
+
+// gone adds to an error that says that the VM is no more what to do then.
+func gone(err error, o Octet) error {
+	if !errors.Is(err, hypervisor.ErrNoMachine) || hint.Of(err) != "" {
+		return err
+	}
+	return hint.Wrap(err, fmt.Sprintf("mpd-virt delete %s     (forgets it)", o))
 }
 
 // managed is a registered VM whose backend can turn it on and off, locked.
@@ -80,7 +88,11 @@ func (m *Manager) managed(ctx context.Context, r *run) (*target, hypervisor.Life
 		return nil, nil, nil, err
 	}
 	t, err := m.loaded(r.octet)
-	if err == nil {
+	switch {
+	case err != nil:
+	case t.known.UUID == "":
+		err = hint.Wrap(m.noUUID(*t.known), fmt.Sprintf("turn it on in the window of %s, then:\nmpd-virt setup %s     (records which VM it is)", b.Name(), e.Octet))
+	default:
 		err = sameVM(ctx, b, *t.known)
 	}
 	if err != nil {
@@ -88,6 +100,29 @@ func (m *Manager) managed(ctx context.Context, r *run) (*target, hypervisor.Life
 		return nil, nil, nil, err
 	}
 	return t, l, lock.Unlock, nil
+}
+
+// noUUID is the error of verbs that must know which VM is meant.
+func (m *Manager) noUUID(e registry.Entry) error {
+	return fmt.Errorf("%s: no UUID is recorded, so it is not known which VM is meant", m.state.EnvFile(e.Octet))
+}
+
+// off adds to an error that says that nobody answers what to do if the VM's
+// backend knows that it is off.
+func (m *Manager) off(ctx context.Context, e registry.Entry, err error) error {
+	if !errors.As(err, new(*guest.UnreachableError)) {
+		return err
+	}
+	machines, unasked := m.states(ctx, e.Backend)
+	if unasked != nil || machines == nil {
+		return err // diag is the verb that complains
+	}
+	switch s := stateIn(machines, viewOf(e)); s {
+	case hypervisor.Running, hypervisor.Missing:
+		return err
+	default:
+		return hint.Wrap(err, fmt.Sprintf("mpd-virt start %s     (%s says that the VM is %s)", e.Octet, e.Backend, s))
+	}
 }
 
 // sameVM refuses to act on a VM whose name is another VM's by now: a person who

@@ -163,7 +163,7 @@ func (m *Manager) SetDefaultBackend(ctx context.Context, name string) error {
 	}))
 }
 
-// known reads the entry of a VM that must be registered; the error leads to
+// registered reads the entry of a VM that must be registered; the error leads to
 // setup.
 func (m *Manager) registered(o Octet) (registry.Entry, error) {
 	e, err := m.state.Load(o)

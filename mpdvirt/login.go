@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -77,6 +78,9 @@ func (l *login) dialContext(ctx context.Context, network, address string) (net.C
 
 // dial logs in at the first of addrs that answers; see bootstrap.Config.Dial.
 func (l *login) dial(ctx context.Context, addrs []netip.Addr, limit time.Duration) (*guest.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err // rather than what is wrong with the pins
+	}
 	if err := l.samePin(); err != nil {
 		return nil, err
 	}
@@ -102,7 +106,8 @@ func (l *login) samePin() error {
 		return nil // what is wrong with the file itself, the login says
 	}
 	return hint.Wrap(&guest.HostKeyError{File: l.hostKeys.File, Want: []string{want}, Reason: "it does not hold the key " + want + " that was pinned"},
-		fmt.Sprintf("Somebody changed the file. If the VM is the same as before: mpd-virt setup %s --accept-host-key=%s", l.r.octet, want))
+		fmt.Sprintf("If a setup with --accept-host-key was interrupted: run that command again.\n"+
+			"Else somebody changed the file. If the VM is the same as before: mpd-virt setup %s --accept-host-key=%s", l.r.octet, want))
 }
 
 // pin records the key of a first contact, or of one accepted on purpose.
@@ -154,6 +159,12 @@ func (l *login) taken(ctx context.Context, addr netip.Addr, own string) error {
 	}()
 	o := l.options(addr)
 	o.HostKeys = guest.HostKeys{Name: o.HostKeys.Name, Accept: "SHA256:" + strings.Repeat("-", 43)} // no key has this fingerprint
+	var met atomic.Bool
+	o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := l.dialContext(ctx, network, address)
+		met.Store(err == nil)
+		return c, err
+	}
 	_, err := guest.Dial(ctx, o)
 	pingErr := <-pinged
 	var key *guest.HostKeyError
@@ -168,6 +179,8 @@ func (l *login) taken(ctx context.Context, addr netip.Addr, own string) error {
 		who = string(lost.Kind)
 	case pingErr == nil:
 		who = "answers ping"
+	case met.Load(): // and then says nothing for longer than we wait
+		who = "accepts SSH connections"
 	default:
 		return nil
 	}

@@ -78,9 +78,6 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Runner == nil {
 		cfg.Runner = command.New(os.Environ()).Run
 	}
-	if cfg.Backends == nil {
-		cfg.Backends = DefaultBackends(cfg.Runner)
-	}
 	if cfg.LocalAddrs == nil {
 		cfg.LocalAddrs = localAddrs
 	}
@@ -108,6 +105,9 @@ func New(cfg Config) (*Manager, error) {
 			User: filepath.Join(cfg.Home, ".ssh", "config"),
 			Ours: filepath.Join(root, "ssh_config"),
 		},
+	}
+	if cfg.Backends == nil {
+		m.cfg.Backends = DefaultBackends(m.begin("", 0).runner())
 	}
 	if account, err := user.Current(); err != nil || account.HomeDir != cfg.Home {
 		m.sshArgs = []string{"-F", m.alias.User}

@@ -1,9 +1,12 @@
 package mpdvirt_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
@@ -43,6 +46,31 @@ func stable(t testing.TB, n int) (*mpdvirt.Manager, *prlemu.Emulator) {
 		t.Fatal(err)
 	}
 	return m, emu
+}
+
+// What a backend starts is told like all other outside commands.
+func TestBackendsAreDebugged(t *testing.T) {
+	var mu sync.Mutex
+	var told []string
+	m, err := mpdvirt.New(mpdvirt.Config{
+		Home: t.TempDir(), AgentSocket: "none",
+		Runner: func(_ context.Context, c hypervisor.Command) (hypervisor.Result, error) {
+			return hypervisor.Result{}, fmt.Errorf("%s: %w", c.Argv[0], hypervisor.ErrToolMissing)
+		},
+		Observer: func(e mpdvirt.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			if e.Kind == mpdvirt.Debug {
+				told = append(told, e.Text)
+			}
+		},
+	})
+	check(t, err)
+	_, err = m.Backends(t.Context())
+	check(t, err)
+	if len(told) == 0 || !strings.HasPrefix(told[0], "run prlctl ") {
+		t.Errorf("told was %q", told)
+	}
 }
 
 // calls counts the processes that do starts.

@@ -10,8 +10,8 @@ type Prompter interface {
 	// Confirm asks a question whose answer is yes or no; no is the default.
 	Confirm(ctx context.Context, question string) (bool, error)
 
-	// Pause shows a text and a command to run elsewhere, and returns when the
-	// person says that it is done.
+	// Pause shows a text and a command to run elsewhere ("" for none; it may
+	// have several lines), and returns when the person says that it is done.
 	Pause(ctx context.Context, text, command string) error
 
 	// Passphrase asks for the passphrase of a private key file without showing

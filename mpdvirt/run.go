@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/bootstrap"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/shell"
 	"github.com/mutms/mpd-virt-macos/internal/statefile"
 )
 
@@ -65,7 +67,7 @@ func (r *run) runner() hypervisor.Runner {
 	}
 }
 
-// steps turns the pipeline's news into events and results.
+// observer turns the pipeline's news into events and results.
 func (r *run) observer() bootstrap.Observer {
 	return bootstrap.Observer{
 		Started: func(id string) { r.emit(Event{Kind: StepStarted, Step: id}) },
@@ -179,10 +181,29 @@ func (r *run) fail(err error) error {
 		e.Step, err = step.Step, step.Err
 	}
 	e.Err = classify(err, e.Step)
-	if e.Hint == "" && e.Step != "" && !errors.Is(err, context.Canceled) {
+	if e.Hint == "" {
+		e.Hint = r.m.fileHint(err)
+	}
+	// A refusal does not go away by itself.
+	if e.Hint == "" && e.Step != "" && !errors.Is(err, context.Canceled) && !errors.Is(e.Err, ErrRefused) {
 		e.Hint = fmt.Sprintf("mpd-virt %s %s     (goes on at %s)", r.again(), r.octet, e.Step)
 	}
 	return e
+}
+
+// fileHint is what to do when the Mac itself refuses to write or read a file,
+// "" if that is not what happened.
+func (m *Manager) fileHint(err error) string {
+	if !errors.As(err, new(*os.PathError)) && !errors.As(err, new(*os.LinkError)) {
+		return ""
+	}
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "make room on this Mac's disk, then run the command again"
+	case errors.Is(err, syscall.EROFS), errors.Is(err, os.ErrPermission):
+		return shell.Join("ls", "-ld", filepath.Dir(m.state.SharedLockFile()), filepath.Dir(m.alias.User)) + "     (they must be your own, with mode 0700)"
+	}
+	return ""
 }
 
 // again is the verb that goes on where this run failed at a step: once a VM is

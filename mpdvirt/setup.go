@@ -105,10 +105,17 @@ func (m *Manager) setup(ctx context.Context, r *run, req SetupRequest, lock *sta
 		Observer: r.observer(),
 	})
 	res.VM, res.Steps = t.vm(), r.steps
+	if err != nil && t.known != nil {
+		err = m.off(ctx, *t.known, err)
+	}
 	if err != nil {
 		return res, r.fail(err)
 	}
 	defer conn.Close()
+	t.journal.Making = nil
+	if err := t.journal.Save(); err != nil {
+		return res, r.fail(err)
+	}
 	return res, r.fail(m.concluded(ctx, r, res, conn))
 }
 
@@ -151,6 +158,9 @@ func (m *Manager) identity(ctx context.Context, r *run, t *target) (id *identity
 // register writes the entry, if it is new or different, and the SSH entries of
 // all VMs, and tells the backend.
 func (m *Manager) register(ctx context.Context, r *run, t *target) (summary string, restarted bool, err error) {
+	if t.journal.UUID == "" { // an old entry
+		t.journal.UUID = t.uuid(ctx)
+	}
 	want := t.entry()
 	if t.known == nil || *t.known != want {
 		if err := m.state.Save(want); err != nil {
@@ -158,10 +168,6 @@ func (m *Manager) register(ctx context.Context, r *run, t *target) (summary stri
 		}
 	}
 	t.known = &want
-	t.journal.Making = nil
-	if err := t.journal.Save(); err != nil {
-		return "", false, err
-	}
 	if _, err := m.assertAliases(ctx, r); err != nil {
 		return "", false, err
 	}
@@ -173,4 +179,15 @@ func (m *Manager) register(ctx context.Context, r *run, t *target) (summary stri
 		}
 	}
 	return m.state.EnvFile(want.Octet), adopter, nil
+}
+
+// uuid is that of the VM which the hypervisor knows at the address where this
+// run is logged in; "" if it does not know.
+func (t *target) uuid(ctx context.Context) string {
+	at := t.journal.Canonical
+	machine, err := t.backend.Locate(ctx, hypervisor.Query{Octet: t.journal.Octet, Addr: at})
+	if err != nil || machine.Addr != at {
+		return ""
+	}
+	return machine.UUID
 }

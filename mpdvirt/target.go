@@ -140,6 +140,9 @@ func (t *target) agree(e registry.Entry) {
 // recorded.
 func (t *target) fromRequest(m *Manager, req SetupRequest) (err error) {
 	j := t.journal
+	if j.Making != nil && req.Backend != "" && req.Backend != j.Backend {
+		return t.resumable(usage("%s was ordered of the %s backend, not of %s", req.Octet.VMName(), j.Backend, req.Backend))
+	}
 	if j.Backend == "" || req.Backend != "" {
 		if t.backend, err = m.chosenBackend(req.Backend, nil); err != nil {
 			return err
@@ -160,6 +163,9 @@ func (t *target) fromRequest(m *Manager, req SetupRequest) (err error) {
 
 // find lets the backend find the machine, unless an unfinished setup has.
 func (t *target) find(ctx context.Context, m *Manager, req SetupRequest) error {
+	if t.journal.Making != nil && t.journal.First.IsValid() && !req.Addr.IsValid() {
+		return t.resumable(t.there(ctx)) // nil stays nil
+	}
 	if first := t.journal.First; first.IsValid() && (!req.Addr.IsValid() || req.Addr == first) {
 		return nil
 	}
@@ -176,19 +182,12 @@ func (t *target) find(ctx context.Context, m *Manager, req SetupRequest) error {
 // locate asks the backend for the machine and derives the address that it
 // shall get.
 func (t *target) locate(ctx context.Context, m *Manager, req SetupRequest) error {
-	query := hypervisor.Query{Octet: req.Octet, Addr: req.Addr}
-	if t.journal.Making != nil {
-		query.UUID = t.journal.UUID // no other VM was ordered
-	}
-	machine, err := t.backend.Locate(ctx, query)
+	machine, err := t.machine(ctx, req)
 	if errors.Is(err, hypervisor.ErrNoMachine) && !req.Addr.IsValid() {
 		return hint.Wrap(usage("%w", err), fmt.Sprintf("mpd-virt setup %s --backend=%s --ip=ADDRESS --username=%s", req.Octet, t.backend.Name(), t.journal.User))
 	}
 	if err != nil {
 		return err
-	}
-	if !machine.Addr.IsValid() && machine.State == hypervisor.Running {
-		machine.Addr = req.Addr // the guest does not tell it, a person does
 	}
 	if !machine.Addr.IsValid() {
 		machine.Addr = req.Addr // the person knows what the hypervisor does not
@@ -215,6 +214,34 @@ func (t *target) locate(ctx context.Context, m *Manager, req SetupRequest) error
 	return nil
 }
 
+// machine is the VM that the request means; if one was ordered, no other.
+func (t *target) machine(ctx context.Context, req SetupRequest) (hypervisor.Machine, error) {
+	if t.journal.Making == nil {
+		return t.backend.Locate(ctx, hypervisor.Query{Octet: req.Octet, Addr: req.Addr})
+	}
+	machine, err := t.ours(ctx, req.Addr)
+	if err == nil && machine.Addr.IsValid() {
+		err = alone(ctx, t.backend, t.journal, machine.Addr)
+	}
+	return machine, err
+}
+
+// there is an error unless the VM that was ordered runs, and finds out where
+// it is now.
+func (t *target) there(ctx context.Context) error {
+	machine, err := t.ours(ctx, t.journal.First)
+	switch {
+	case err != nil:
+		return err
+	case machine.State != hypervisor.Running:
+		return fmt.Errorf("%s (%s) is %s: %w", machine.Name, machine.UUID, machine.State, hypervisor.ErrState)
+	}
+	if _, err := hypervisor.ParseAddr(machine.Addr.String()); err == nil {
+		t.journal.Seen(machine.Addr)
+	}
+	return nil
+}
+
 func (t *target) notThisMachine(m *Manager, addr netip.Addr) error {
 	local, err := m.cfg.LocalAddrs()
 	if err != nil {
@@ -228,16 +255,24 @@ func (t *target) notThisMachine(m *Manager, addr netip.Addr) error {
 
 // setSource decides where the VM's software comes from.
 func (m *Manager) setSource(j *bootstrap.Journal, req SetupRequest) error {
+	s, err := m.source(j, req)
+	if err == nil {
+		j.SetSource(s)
+	}
+	return err
+}
+
+// source is what the request says, else what is recorded, else what Config says.
+func (m *Manager) source(j *bootstrap.Journal, req SetupRequest) (bootstrap.Source, error) {
 	s := bootstrap.Source{
 		Repo:   firstOf(req.Repo, j.Source.Repo, m.cfg.Repo),
 		Branch: firstOf(req.Branch, j.Source.Branch, m.cfg.Branch),
 		Base:   firstOf(req.BootstrapURL, j.Source.Base, m.cfg.BootstrapURL),
 	}
 	if err := s.Validate(); err != nil {
-		return usage("%w", err)
+		return bootstrap.Source{}, usage("%w", err)
 	}
-	j.SetSource(s)
-	return nil
+	return s, nil
 }
 
 func firstOf(texts ...string) string {

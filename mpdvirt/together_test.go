@@ -127,4 +127,17 @@ func TestBusy(t *testing.T) {
 		l.vm.OnStep(nil)
 		finishes(l)
 	})
+	bubble(t, "F103 update", func(t *testing.T) {
+		l := adopted(t, options{})
+		see, ran := l.cfg.Observer, len(l.vm.Steps())
+		l.cfg.Observer = func(e mpdvirt.Event) {
+			if see(e); e.Kind == mpdvirt.VerbStarted {
+				check(t, os.Remove(l.path(".mpd-virt/.lock-150")))
+			}
+		}
+		_, err := l.manager().Update(t.Context(), mpdvirt.UpdateRequest{Octet: octet})
+		if wantError(t, err, err, "lock"); len(l.vm.Steps()) != ran {
+			t.Error("the update ran")
+		}
+	})
 }

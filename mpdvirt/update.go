@@ -2,9 +2,9 @@ package mpdvirt
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/mutms/mpd-virt-macos/internal/bootstrap"
+	"github.com/mutms/mpd-virt-macos/internal/statefile"
 )
 
 // Update runs the update script of a registered VM, which fetches, builds and
@@ -27,7 +27,9 @@ func (m *Manager) Update(ctx context.Context, req UpdateRequest) (*SetupResult, 
 	if err != nil {
 		return nil, r.fail(err)
 	}
-	if err := m.setSource(t.journal, SetupRequest{Repo: req.Repo, Branch: req.Branch}); err != nil {
+	// Not SetSource: if the update goes well, the steps that it repeats are done
+	// from the new source, and if not, the journal is not saved.
+	if t.journal.Source, err = m.source(t.journal, SetupRequest{Repo: req.Repo, Branch: req.Branch}); err != nil {
 		return nil, r.fail(err)
 	}
 	if err := r.openLog(); err != nil {
@@ -36,18 +38,21 @@ func (m *Manager) Update(ctx context.Context, req UpdateRequest) (*SetupResult, 
 	defer r.end()
 	res := &SetupResult{Schema: SetupSchema, VM: t.vm(), Steps: r.steps, Log: r.logPath()}
 	r.emit(Event{Kind: VerbStarted, Text: t.String()})
-	err = m.update(ctx, r, t, res)
+	err = m.update(ctx, r, t, res, lock)
 	res.Steps = r.steps
 	return res, r.fail(err)
 }
 
-func (m *Manager) update(ctx context.Context, r *run, t *target, res *SetupResult) error {
+func (m *Manager) update(ctx context.Context, r *run, t *target, res *SetupResult, lock *statefile.Lock) error {
 	conn, err := guestAt(ctx, m.login(ctx, r, t), t.known.Addr)
 	if err != nil {
-		return fmt.Errorf("log in to %s: %w", t.known.Addr, err)
+		return m.off(ctx, *t.known, err)
 	}
 	defer conn.Close()
-	cfg := bootstrap.Config{Octet: r.octet, User: t.journal.User, Journal: t.journal, Now: m.cfg.Now, Observer: r.observer()}
+	cfg := bootstrap.Config{
+		Octet: r.octet, User: t.journal.User, Journal: t.journal,
+		Held: lock.Check, Now: m.cfg.Now, Observer: r.observer(),
+	}
 	if err := bootstrap.Update(ctx, conn, cfg); err != nil {
 		return err
 	}

@@ -21,9 +21,11 @@ import (
 type memory struct{ tool *memtool }
 
 var (
-	_ hypervisor.Creator = memory{}
-	_ hypervisor.Cloner  = memory{}
-	_ hypervisor.Adopter = memory{}
+	_ hypervisor.Creator   = memory{}
+	_ hypervisor.Cloner    = memory{}
+	_ hypervisor.Resizer   = memory{}
+	_ hypervisor.Addresser = memory{}
+	_ hypervisor.Adopter   = memory{}
 )
 
 var ours = regexp.MustCompile(`^mpd-[0-9]{3}$`)
@@ -78,6 +80,11 @@ func (b memory) States(ctx context.Context) ([]hypervisor.Machine, error) {
 		}
 	}
 	return out, nil
+}
+
+func (b memory) At(ctx context.Context, addr netip.Addr) ([]hypervisor.Machine, error) {
+	vms, err := b.States(ctx)
+	return slices.DeleteFunc(vms, func(vm hypervisor.Machine) bool { return vm.State != hypervisor.Running || vm.Addr != addr }), err
 }
 
 func (r row) machine() hypervisor.Machine {
@@ -248,6 +255,21 @@ func (b memory) Clone(ctx context.Context, spec hypervisor.CloneSpec, progress f
 		}
 	}
 	return made, nil
+}
+
+func (b memory) Resize(ctx context.Context, uuid string, spec hypervisor.CloneSpec, _ func(string)) ([]string, error) {
+	rows, err := b.list(ctx)
+	if err != nil || spec.RAM == 0 && spec.Disk == 0 {
+		return nil, err
+	}
+	i := slices.IndexFunc(rows, func(r row) bool { return r.UUID == uuid })
+	if i < 0 {
+		return nil, fmt.Errorf("resize %s: %w", uuid, hypervisor.ErrNoMachine)
+	}
+	if _, err := b.call(ctx, "set", uuid, size(spec.RAM, rows[i].RAM), size(spec.Disk, rows[i].Disk)); err != nil {
+		return []string{err.Error()}, nil
+	}
+	return nil, nil
 }
 
 func size(want, otherwise hypervisor.Size) string {

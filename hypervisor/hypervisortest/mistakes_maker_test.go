@@ -123,7 +123,7 @@ func makerMistakes() []mistake {
 			time.AfterFunc(10*time.Second, func() { progress("late") })
 		})},
 		{"progress of a terminal", []string{"Cloner/progress"}, progressing(func(progress func(string)) { progress("\rCopying ... 12 %") })},
-	}, append(creatorMistakes(), adopterMistakes()...)...)
+	}, append(append(creatorMistakes(), adopterMistakes()...), resizerMistakes()...)...)
 }
 
 func creatorMistakes() []mistake {

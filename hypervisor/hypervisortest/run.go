@@ -44,6 +44,8 @@ func groups() []group {
 		{"States", func(hypervisor.Hypervisor, Harness) string { return "" }, stateCases},
 		{"Lifecycle", absent[hypervisor.Lifecycle], lifecycleCases},
 		{"Cloner", absent[hypervisor.Cloner], clonerCases},
+		{"Resizer", absent[hypervisor.Resizer], resizerCases},
+		{"Addresser", absent[hypervisor.Addresser], addresserCases},
 		{"Creator", absent[hypervisor.Creator], creatorCases},
 		{"Adopter", absent[hypervisor.Adopter], adopterCases},
 	}

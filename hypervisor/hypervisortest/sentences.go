@@ -54,6 +54,8 @@ const (
 	cloneMade      = `If the VM was made but something failed after it, Made holds it beside the error.`
 	cloneEnds      = `When ctx ends, the tool is ended, and what it left is the caller's to find by Locate.`
 	cloneProgress  = `progress, if not nil, gets lines for people while it runs, from one goroutine at a time and none after the return.`
+	resizeSizes    = `Resize gives the stopped VM the sizes of the spec, and leaves those that it has.`
+	atTells        = `At returns the VMs that tell the address now.`
 	clonerStarts   = `It is a Lifecycle, too: whoever clones a VM starts it next.`
 	specLinked     = `share the template's disk instead of copying it`
 	specAsTemplate = `zero: as the template`

@@ -21,6 +21,8 @@ type wrong struct {
 	kill      func(ctx context.Context, uuid string) error
 	delete    func(ctx context.Context, uuid string) error
 	canClone  func(ctx context.Context, spec hypervisor.CloneSpec) error
+	at        func(ctx context.Context, addr netip.Addr) ([]hypervisor.Machine, error)
+	resize    func(ctx context.Context, uuid string, spec hypervisor.CloneSpec) ([]string, error)
 	clone     func(ctx context.Context, spec hypervisor.CloneSpec, progress func(string)) (hypervisor.Made, error)
 	create    func(ctx context.Context, spec hypervisor.CreateSpec) (hypervisor.Machine, error)
 	adopted   func(ctx context.Context, o hypervisor.Octet, m hypervisor.Machine) error
@@ -94,6 +96,20 @@ func (w *wrong) CanClone(ctx context.Context, spec hypervisor.CloneSpec) error {
 		return w.canClone(ctx, spec)
 	}
 	return w.memory.CanClone(ctx, spec)
+}
+
+func (w *wrong) At(ctx context.Context, addr netip.Addr) ([]hypervisor.Machine, error) {
+	if w.at != nil {
+		return w.at(ctx, addr)
+	}
+	return w.memory.At(ctx, addr)
+}
+
+func (w *wrong) Resize(ctx context.Context, uuid string, spec hypervisor.CloneSpec, progress func(string)) ([]string, error) {
+	if w.resize != nil {
+		return w.resize(ctx, uuid, spec)
+	}
+	return w.memory.Resize(ctx, uuid, spec, progress)
 }
 
 func (w *wrong) Clone(ctx context.Context, spec hypervisor.CloneSpec, progress func(string)) (hypervisor.Made, error) {

@@ -73,12 +73,16 @@ func (b *Backend) read(ctx context.Context, uuid string) (v vm, others []vm, err
 
 // drift is ErrDrift if one of the others may be the VM that is meant. Only the
 // UUID is known here, not the octet, so that a VM of any other name is in doubt
-// as soon as there is a VM mpd-NNN.
-func drift(v vm, others []vm) error {
+// as soon as there is a VM mpd-NNN. To turn it on or off, the UUID is enough: it
+// may have kept its name when it was adopted.
+func drift(v vm, others []vm, careful bool) error {
 	if canonical(v.name) {
 		if twins := which(others, func(w vm) bool { return strings.EqualFold(w.name, v.name) }); len(twins) > 0 {
 			return fmt.Errorf("%w: %s is recorded, and there is %s", hypervisor.ErrDrift, v, each(twins))
 		}
+		return nil
+	}
+	if !careful {
 		return nil
 	}
 	if ours := which(others, func(w vm) bool { return canonical(w.name) }); len(ours) > 0 {

@@ -114,7 +114,7 @@ func TestLifecycle(t *testing.T) {
 		{"Start", "F61: invalid", []string{"list invalid"}, hypervisor.ErrState, `"invalid"`, 0},
 		{"Start", "F61: unknown word afterwards", []string{"list stopped", "start ok", "list mounted"}, hypervisor.ErrState, `"mounted"`, 0},
 		{"Start", "F59: two of the name", []string{"list stopped and MPD-150"}, hypervisor.ErrDrift, u151, 0},
-		{"Start", "its name went to another", []string{"list stopped as precious and mpd-150"}, hypervisor.ErrDrift, u151, 0},
+		{"Start", "F67: kept its name when it was adopted, and there are others of ours", []string{"list stopped as Debian and mpd-151", "start ok", "list running as Debian and mpd-151"}, nil, "", 0},
 		{"Start", "another name, nobody else in question", []string{"list stopped as Debian and Windows", "start ok", "list running as Debian and Windows"}, nil, "", 0},
 		{"Start", "renamed meanwhile", []string{"list stopped", "start ok", "list running as trixie"}, nil, "", 0},
 		{"Start", "F61: a dash for a state", []string{"list stopped", "start ok", "list -"}, hypervisor.ErrState, "", 0},

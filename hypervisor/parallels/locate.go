@@ -39,6 +39,21 @@ func (b *Backend) Locate(ctx context.Context, q hypervisor.Query) (hypervisor.Ma
 	return m, nil
 }
 
+// At costs one process, which may wait for each guest that runs.
+func (b *Backend) At(ctx context.Context, addr netip.Addr) ([]hypervisor.Machine, error) {
+	vms, err := b.inventory(ctx, true)
+	if err != nil {
+		return nil, fmt.Errorf("ask who has %v: %w", addr, err)
+	}
+	var out []hypervisor.Machine
+	for _, v := range which(vms, func(v vm) bool { return slices.Contains(v.addrs, addr) }) {
+		m := v.machine()
+		m.Addr = addr
+		out = append(out, m)
+	}
+	return out, nil
+}
+
 // choose is the VM that the query means.
 func choose(vms []vm, q hypervisor.Query) (vm, error) {
 	name := q.Octet.VMName()

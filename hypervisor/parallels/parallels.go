@@ -55,6 +55,8 @@ type Backend struct {
 var (
 	_ hypervisor.Hypervisor = (*Backend)(nil)
 	_ hypervisor.Cloner     = (*Backend)(nil)
+	_ hypervisor.Resizer    = (*Backend)(nil)
+	_ hypervisor.Addresser  = (*Backend)(nil)
 	_ hypervisor.Lifecycle  = (*Backend)(nil)
 	_ hypervisor.Adopter    = (*Backend)(nil)
 )

@@ -99,7 +99,7 @@ func (b *Backend) pursue(ctx context.Context, uuid string, g goal) (vm, error) {
 func (b *Backend) look(ctx context.Context, uuid string, g goal) (vm, error) {
 	v, others, err := b.read(ctx, uuid)
 	if err == nil && v.state != hypervisor.Missing && !g.anyName {
-		err = drift(v, others)
+		err = drift(v, others, g.careful)
 	}
 	return v, err
 }

@@ -11,6 +11,27 @@ import (
 // setLimit: a larger disk takes its file system along.
 const setLimit = 5 * time.Minute
 
+// Resize costs one process if the VM has its sizes.
+func (b *Backend) Resize(ctx context.Context, uuid string, spec hypervisor.CloneSpec, progress func(string)) ([]string, error) {
+	if spec.RAM == 0 && spec.Disk == 0 {
+		return nil, nil
+	}
+	if progress == nil {
+		progress = func(string) {}
+	}
+	out, err := b.ask(ctx, argvDetail(uuid))
+	if err == nil {
+		var d detail
+		if d, err = decodeDetail(out, uuid); err == nil {
+			var warnings []string
+			if warnings, err = b.resize(ctx, d.vm, d, spec, progress); err == nil {
+				return warnings, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("set the sizes of %s: %w", spec.Octet.VMName(), err)
+}
+
 // resize gives the VM the memory and disk of the spec. What Parallels refuses is
 // a warning; what was set is read back.
 func (b *Backend) resize(ctx context.Context, v vm, t detail, spec hypervisor.CloneSpec, progress func(string)) ([]string, error) {

@@ -99,7 +99,8 @@ func sudo(ctx context.Context, r *run) (string, error) {
 		// Not `bash <(wget …)`: that succeeds when the download fails, and it
 		// needs bash as login shell. The file is in the home folder, where
 		// nobody else can put one of the same name.
-		remote := "wget -q --max-redirect=0 -O mpd-10.sh " + shell.Quote(r.Journal.Source.URL(StepSudoers)) +
+		url := shell.Quote(r.Journal.Source.URL(StepSudoers))
+		remote := "wget -q --max-redirect=0 -O mpd-10.sh " + url + " || curl -fsS --proto =https -o mpd-10.sh " + url +
 			" && bash mpd-10.sh; rm -f mpd-10.sh"
 		command := shell.Join("ssh", "-t", string(r.User)+"@"+r.conn.Addr().Addr().String(), remote)
 		err := hint.Wrap(fmt.Errorf("%s cannot use sudo without a password on %s", r.User, r.conn.Addr().Addr()), command)

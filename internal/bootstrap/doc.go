@@ -20,11 +20,11 @@ const (
 	StepSudo      = "sudo"
 	StepGuest     = "guest"
 	StepRotate    = "rotate" // of clones only
+	StepAddress   = "address"
 	StepIdentity  = "identity"
 	StepSudoers   = "10-passwordless-sudo"
 	StepClone     = "20-git-clone"
 	StepPush      = "push"
-	StepAddress   = "address"
 	StepNetwork   = "30-networking"
 	StepRegister  = "register"
 	StepPackages  = "40-install-software"

@@ -35,9 +35,12 @@ type Journal struct {
 	Moving    bool                 `json:"moving,omitempty"` // step 30 was started at First and is not known to be done
 	Done      map[string]time.Time `json:"done,omitempty"`   // by step ID
 	// Making is what VM is being made under this octet, recorded before it is
-	// made; nil for an adopted VM, and again when the VM is registered. First
-	// is not valid until the VM has been seen at an address.
+	// made; nil for an adopted VM, and again when its setup is done. First is
+	// not valid until the VM has been seen at an address.
 	Making *Making `json:"making,omitempty"`
+	// Begun: the hypervisor was told to make the VM. Before that, a VM of its
+	// name is somebody else's.
+	Begun bool `json:"begun,omitempty"`
 	// Rotate: the VM still has its template's host keys and machine-id.
 	Rotate bool `json:"rotate,omitempty"`
 
@@ -165,6 +168,23 @@ func (j *Journal) Addresses() []netip.Addr {
 		return []netip.Addr{j.Canonical, j.First}
 	default:
 		return []netip.Addr{j.First}
+	}
+}
+
+// Remade makes j that of a VM which is about to be made anew: what was known of
+// an earlier one under this order is void.
+func (j *Journal) Remade() {
+	j.UUID, j.First, j.HostKey, j.MachineID = "", netip.Addr{}, "", ""
+	j.Begun, j.Rotate, j.Moving = true, true, false
+	clear(j.Done)
+}
+
+// Seen takes in that the VM is at addr now. If nothing led to expect it there,
+// what was done is to be looked at again.
+func (j *Journal) Seen(addr netip.Addr) {
+	if !slices.Contains(j.Addresses(), addr) {
+		clear(j.Done)
+		j.First = addr
 	}
 }
 

@@ -25,7 +25,11 @@ func free(ctx context.Context, r *run) (string, error) {
 	if r.conn.Addr().Addr() == want {
 		return want.String() + " is this VM's", nil
 	}
-	if err := r.Free(ctx, want, r.conn.HostKey()); err != nil {
+	err := r.Free(ctx, want, r.conn.HostKey())
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err() // it was not asked to the end
+	case err != nil:
 		return "", refused{err}
 	}
 	return want.String() + " is free", nil

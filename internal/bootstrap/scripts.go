@@ -58,7 +58,8 @@ func fetched(id string) func(context.Context, *run) (string, error) {
 		out, err := r.conn.Query(ctx, guest.Script{Name: id, Text: fetchText, Args: []string{url}, Limit: 5 * time.Minute})
 		if err != nil {
 			return "", hint.Wrap(fmt.Errorf("fetch %s: %w", url, err),
-				"check that the VM reaches the internet and that the branch exists, then run setup again")
+				"wget's status 4 is the network, 5 a certificate, 8 an answer such as \"not found\" (is the branch right?).\n"+
+					"Mend that in the VM, then: mpd-virt setup "+r.Octet.String())
 		}
 		file := strings.TrimSpace(string(out))
 		if !tempName.MatchString(file) {
@@ -186,8 +187,8 @@ func mpdHolds(r *run) string {
 }
 
 // Update runs the VM's own update script, which fetches, builds and sets up
-// again, from the journal's source. Of cfg only Journal, Now and Observer are
-// used. The error is a *StepError.
+// again, from the journal's source. Of cfg only Journal, Held, Now and Observer
+// are used. The error is a *StepError.
 func Update(ctx context.Context, c *guest.Conn, cfg Config) error {
 	r := &run{Config: cfg, conn: c}
 	err := r.step(ctx, step{id: StepUpdate, do: update}, true)

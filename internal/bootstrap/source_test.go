@@ -67,6 +67,8 @@ func TestSourceValidate(t *testing.T) {
 		{"query", base("https://example.org/?a=b"), "bootstrap URL"},
 		{"fragment", base("https://example.org/#a"), "bootstrap URL"},
 		{"empty fragment", base("https://example.org/#"), "bootstrap URL"},
+		{"repository with a token", repo("https://token@example.org/x.git"), "repository"},
+		{"repository with a password", repo("ssh://git:secret@example.org/x.git"), "repository"},
 		{"password", base("https://me:secret@example.org/"), "bootstrap URL"},
 		{"user", base("https://token@example.org/"), "bootstrap URL"},
 		{"bad escape", base("https://example.org/%zz"), "bootstrap URL"},

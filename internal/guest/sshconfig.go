@@ -6,9 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 )
+
+// configLimit bounds `ssh -G`: it reads files, but a "Match exec" in them may
+// start a program that hangs.
+const configLimit = 5 * time.Second
 
 // ReadSSHConfig asks `ssh -G` which key files and which agent the user's
 // configuration names for a host. args go before -G, such as -F and a file.
@@ -18,7 +23,7 @@ import (
 // is returned and it is no error.
 func ReadSSHConfig(ctx context.Context, run hypervisor.Runner, args []string, host string) (files []string, agentSocket string, err error) {
 	argv := append(append([]string{"ssh"}, args...), "-G", "--", host)
-	result, err := run(ctx, hypervisor.Command{Argv: argv})
+	result, err := run(ctx, hypervisor.Command{Argv: argv, Limit: configLimit})
 	switch {
 	case errors.Is(err, hypervisor.ErrToolMissing):
 		return nil, "", nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 )
@@ -31,8 +32,8 @@ func TestReadSSHConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			run := func(_ context.Context, c hypervisor.Command) (hypervisor.Result, error) {
-				if got := c.String(); got != "ssh -F /c -G -- 10.0.0.1" {
-					t.Errorf("ran %q", got)
+				if got := c.String(); got != "ssh -F /c -G -- 10.0.0.1" || c.Limit == 0 || c.Limit > 10*time.Second {
+					t.Errorf("ran %q for at most %v", got, c.Limit)
 				}
 				return hypervisor.Result{Stdout: []byte(tt.out), Status: tt.status, Stderr: []byte("line 3: bad\nx")}, tt.err
 			}

@@ -180,7 +180,8 @@ func TestAssertRefuses(t *testing.T) {
 	}{
 		{"~/.ssh is a file", "not a folder", func(h home) { h.write(filepath.Join(h.dir, ".ssh"), "x") }},
 		{"~/.ssh leads nowhere", "link to nothing", func(h home) { h.symlink("gone", filepath.Join(h.dir, ".ssh")) }},
-		{"config leads nowhere", "leads nowhere", func(h home) { h.mkdir(".ssh"); h.symlink("gone", h.User) }},
+		{"config leads nowhere", ".ssh/config is a symbolic link that leads nowhere", func(h home) { h.mkdir(".ssh"); h.symlink("gone", h.User) }},
+		{"config leads to itself", ".ssh/config is a symbolic link that leads nowhere", func(h home) { h.mkdir(".ssh"); h.symlink("config", h.User) }},
 		{"config is a folder", "is a folder, not a file", func(h home) { h.mkdir(".ssh/config") }},
 		{"our file is a link", "is a symbolic link, not a file", func(h home) {
 			h.mkdir(".mpd-virt")

@@ -114,11 +114,14 @@ func resolve(path string) (string, error) {
 	if err == nil {
 		return target, nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	info, lstatErr := os.Lstat(path)
+	switch link := lstatErr == nil && info.Mode()&fs.ModeSymlink != 0; {
+	case link && errors.Is(err, fs.ErrPermission):
+		return "", fmt.Errorf("follow the symbolic link %s: %w", path, err)
+	case link:
+		return "", &linkError{path}
+	case !errors.Is(err, fs.ErrNotExist):
 		return "", err
-	}
-	if _, err := os.Lstat(path); err == nil {
-		return "", fmt.Errorf("%s is a symbolic link that leads nowhere: %w", path, fs.ErrInvalid)
 	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -129,3 +132,10 @@ func resolve(path string) (string, error) {
 	}
 	return filepath.Join(dir, filepath.Base(path)), nil
 }
+
+// linkError says that a symbolic link leads to no file, also in a circle. It is
+// fs.ErrInvalid without saying so in its text.
+type linkError struct{ path string }
+
+func (e *linkError) Error() string        { return e.path + " is a symbolic link that leads nowhere" }
+func (e *linkError) Is(target error) bool { return target == fs.ErrInvalid }

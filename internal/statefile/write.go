@@ -77,7 +77,7 @@ func (d disk) replace(dir *os.Root, name string, data []byte, perm fs.FileMode, 
 	// perm away, and a file that is born wide is read before it is narrowed.
 	f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm&0o600)
 	if err != nil {
-		return err
+		return unnamed(err)
 	}
 	err = d.fill(f, data, perm)
 	if err == nil && last != nil {
@@ -90,9 +90,33 @@ func (d disk) replace(dir *os.Root, name string, data []byte, perm fs.FileMode, 
 		// The first error is the one to report; a temporary file that cannot
 		// be removed is left to RemoveTemps.
 		_ = dir.Remove(temp)
-		return err
+		return unnamed(err)
 	}
 	return d.syncDir(dir)
+}
+
+// tempError is the error of a call on a temporary file, whose name means
+// nothing to anybody.
+type tempError struct {
+	err  error
+	text string
+}
+
+func (e *tempError) Error() string { return e.text }
+func (e *tempError) Unwrap() error { return e.err }
+
+func unnamed(err error) error {
+	var (
+		path *fs.PathError
+		link *os.LinkError
+	)
+	switch {
+	case errors.As(err, &path):
+		return &tempError{err, path.Err.Error()}
+	case errors.As(err, &link):
+		return &tempError{err, link.Err.Error()}
+	}
+	return err
 }
 
 // fill writes f to the disk and closes it.

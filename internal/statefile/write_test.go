@@ -270,6 +270,22 @@ func TestWriteKilled(t *testing.T) {
 	}
 }
 
+// The name of a temporary file means nothing to who reads the error.
+func TestTempsAreNotNamed(t *testing.T) {
+	dir := t.TempDir()
+	for _, cause := range []error{
+		&fs.PathError{Op: "write", Path: ".mpd-virt-X.tmp", Err: syscall.ENOSPC},
+		&os.LinkError{Op: "renameat", Old: ".mpd-virt-X.tmp", New: "f", Err: syscall.ENOSPC},
+	} {
+		d := realDisk
+		d.rename = func(*os.Root, string, string) error { return cause }
+		err := d.write(filepath.Join(dir, "f"), nil, 0o600)
+		if want := "write " + filepath.Join(dir, "f") + ": no space left on device"; err == nil || err.Error() != want || !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
 // F93, F96: RemoveTemps takes our temporary files and nothing else.
 func TestRemoveTemps(t *testing.T) {
 	dir := t.TempDir()
