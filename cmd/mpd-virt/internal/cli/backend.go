@@ -35,7 +35,7 @@ func backendListVerb() verb {
 }
 
 func (a *app) writeBackends(infos []mpdvirt.BackendInfo) {
-	rows := [][]string{{"NAME", "DEFAULT", "HERE", "CAN"}}
+	rows := [][]string{{"NAME", "DEFAULT", "CAN", "HERE"}}
 	for _, b := range infos {
 		here, def := "yes", ""
 		if !b.Available {
@@ -44,7 +44,7 @@ func (a *app) writeBackends(infos []mpdvirt.BackendInfo) {
 		if b.Default {
 			def = "yes"
 		}
-		rows = append(rows, []string{b.Name, def, here, strings.Join(b.Verbs, " ")})
+		rows = append(rows, []string{b.Name, def, strings.Join(b.Verbs, " "), here})
 	}
 	a.table(rows)
 }

@@ -24,6 +24,9 @@ type Env struct {
 	Config mpdvirt.Config
 	// Exec becomes another program; nil is the real thing.
 	Exec func(argv, env []string) error
+	// Login is the name of the account that runs the command; nil asks the
+	// system.
+	Login func() (string, error)
 	// Build is what version says; the zero value reads it from the binary.
 	Build Build
 	// live keeps what must be undone before a sudden end; nil is a fresh one.
@@ -81,6 +84,9 @@ func newApp(env Env) *app {
 	}
 	if env.Stderr == nil {
 		env.Stderr = io.Discard
+	}
+	if env.Login == nil {
+		env.Login = loginName
 	}
 	if env.Exec == nil {
 		env.Exec = command.Exec

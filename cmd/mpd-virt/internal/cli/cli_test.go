@@ -195,30 +195,3 @@ func TestSSHBecomes(t *testing.T) {
 	}
 	contains(t, "stderr", stderr.String(), "not registered")
 }
-
-// FuzzRun: no arguments crash the command, and its exit code is one of the
-// contract. The context has ended already, so that nothing is waited for.
-func FuzzRun(f *testing.F) {
-	for _, s := range []string{"", "list", "setup\x00150\x00--backend=general\x00--ip\x0010.0.0.9\x00--username=dev", "diag\x00150\x00--json",
-		"delete\x00150\x00--yes", "ssh\x00150\x00--\x00ls", "backend\x00set-default\x00general", "help\x00setup", "--json\x00show\x00150", "-\xff"} {
-		f.Add(s)
-	}
-	home := f.TempDir()
-	ctx, cancel := context.WithCancelCause(context.Background())
-	cancel(signalError{syscall.SIGINT})
-	f.Fuzz(func(t *testing.T, args string) {
-		env := emptyMac(t, strings.Split(args, "\x00")...)
-		env.Config.Home = home
-		switch got := runCtx(t, ctx, env); got.code {
-		case 0, 1, 2, 3, 4, 5, 130:
-			if got.code != 0 && got.stderr == "" {
-				t.Errorf("%q: exit %d without a word", args, got.code)
-			}
-			if strings.ContainsFunc(strings.ReplaceAll(got.stderr, "\n", ""), func(r rune) bool { return r < ' ' }) {
-				t.Errorf("%q: controls on stderr: %q", args, got.stderr)
-			}
-		default:
-			t.Errorf("%q: exit %d", args, got.code)
-		}
-	})
-}

@@ -26,7 +26,10 @@ does. "mpd-virt backend list" says which backends can.`,
 			f.size("vm-ram", &req.RAM, "memory, like 8G or 8192M (default: the backend's)")
 			f.size("vm-disk", &req.Disk, "disk, like 80G (default: the backend's)")
 			f.bool("yes", &yes, "ask nothing")
-			return func(ctx context.Context, a *app) error {
+			return func(ctx context.Context, a *app) (err error) {
+				if req.User, err = a.userOr(req.User, "create"); err != nil {
+					return err
+				}
 				m, err := a.manager(asking(!yes))
 				if err != nil {
 					return err

@@ -103,6 +103,14 @@ func (f *flags) size(name string, to *mpdvirt.Size, usage string) {
 	f.add(name, "SIZE", usage, into(to, mpdvirt.ParseSize))
 }
 
+// source declares where mpd comes from; before is what counts before the
+// environment and our own choice.
+func (f *flags) source(repo, branch, bootstrapURL *string, before string) {
+	f.text("mpd-repo", "URL", repo, "git repository of mpd (default: "+before+"$MPD_REPO, else "+mpdvirt.DefaultRepo+")")
+	f.text("mpd-branch", "NAME", branch, "branch of it (default: "+before+"$MPD_BRANCH, else "+mpdvirt.DefaultBranch+")")
+	f.text("bootstrap-url", "URL", bootstrapURL, "where the first two scripts are fetched (default: "+before+mpdvirt.DefaultBootstrapURL+")")
+}
+
 // octet declares the operand NNN.
 func (f *flags) octet(to *mpdvirt.Octet) {
 	f.operand("NNN", into(to, mpdvirt.ParseOctet))

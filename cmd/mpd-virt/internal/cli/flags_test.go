@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/mutms/mpd-virt-macos/mpdvirt"
 )
@@ -126,7 +127,7 @@ func TestParseErrors(t *testing.T) {
 			if err == nil || !isUsage(err) {
 				t.Fatalf("error is %v, want a usage error", err)
 			}
-			if msg := err.Error(); !strings.Contains(msg, tt.want) || len(msg) > 300 || strings.ContainsAny(msg, "\n\xff") {
+			if msg := err.Error(); !strings.Contains(msg, tt.want) || len(msg) > 300 || !utf8.ValidString(msg) || strings.Contains(msg, "\n") {
 				t.Errorf("message is %.400q, want a short line with %q", msg, tt.want)
 			}
 			if nextOf(err) != "mpd-virt help try" {

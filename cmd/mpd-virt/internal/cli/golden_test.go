@@ -38,6 +38,9 @@ func TestGolden(t *testing.T) {
 	for name, run := range g.worldCommands() {
 		suite.Commands[name] = g.worldCommand(name, run)
 	}
+	for name, run := range g.parallelsCommands() {
+		suite.Commands[name] = g.worldCommand(name, run)
+	}
 	suite.Run(t, *update)
 }
 
@@ -46,6 +49,9 @@ type golden struct {
 	t     *testing.T
 	world *mpdvirttest.World
 	vms   map[string]*mpdvirttest.VM // by the last number of their first address
+
+	parallels *mpdvirttest.Parallels // nil if it is not installed
+	called    int                    // calls of its tools that the script has seen
 }
 
 func (g *golden) close() {
@@ -67,14 +73,14 @@ func (g *golden) setup(root string) error {
 		return err
 	}
 	os.Setenv("ROOTDIR", root)
-	for name, value := range map[string]string{"LANG": "C.UTF-8", "MPD_REPO": "", "MPD_BRANCH": "", "EMPTY": "", "SPACE": "a b"} {
+	for name, value := range map[string]string{"LANG": "C.UTF-8", "MPD_REPO": "", "MPD_BRANCH": "", "LOGIN": "dev", "EMPTY": "", "SPACE": "a b"} {
 		os.Setenv(name, value)
 	}
 	home := filepath.Join(root, "home")
 	if err := os.Mkdir(home, 0o700); err != nil {
 		return err
 	}
-	g.vms = map[string]*mpdvirttest.VM{}
+	g.vms, g.parallels = map[string]*mpdvirttest.VM{}, nil
 	g.world, err = mpdvirttest.New(mpdvirttest.Options{Home: home})
 	return err
 }
@@ -84,6 +90,10 @@ func (g *golden) setup(root string) error {
 var random = regexp.MustCompile(`\bCA [0-9a-f]{8}`)
 
 func (g *golden) mpdVirt(args []string, input string) ([]byte, error) {
+	return g.run(g.t.Context(), args, input)
+}
+
+func (g *golden) run(ctx context.Context, args []string, input string) ([]byte, error) {
 	var stdin *os.File
 	if input != "" {
 		f, err := os.Open(input)
@@ -96,12 +106,14 @@ func (g *golden) mpdVirt(args []string, input string) ([]byte, error) {
 	var out bytes.Buffer
 	env := Env{
 		Args: args, Stdout: &out, Stderr: &out, Config: g.world.Config(),
+		Login: func() (string, error) { return os.Getenv("LOGIN"), nil },
 		Build: Build{Version: "v1.2.3", Commit: "0123456789ab", Go: "go1.26", OS: "darwin", Arch: "arm64"},
 		Exec: func(argv, _ []string) error {
 			fmt.Fprintln(&out, "becomes:", strings.Join(argv, " "))
 			return nil
 		},
 	}
+	env.Config.Backends = backendsOf(env.Config)
 	if stdin != nil {
 		env.Stdin = stdin
 	}
@@ -109,12 +121,8 @@ func (g *golden) mpdVirt(args []string, input string) ([]byte, error) {
 		env.Environ = append(env.Environ, name+"="+os.Getenv(name))
 	}
 	// A golden is a bug report if it hangs.
-	ctx, cancel := context.WithTimeout(g.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	code := Run(ctx, env)
-	text := random.ReplaceAll(out.Bytes(), []byte("CA 00000000"))
-	if code != 0 {
-		return text, &cmdtest.ExitCodeErr{Msg: "exit", Code: code}
-	}
-	return text, nil
+	return random.ReplaceAll(out.Bytes(), []byte("CA 00000000")), exitOfScript(code)
 }

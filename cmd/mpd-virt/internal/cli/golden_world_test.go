@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -19,6 +20,9 @@ import (
 func (g *golden) worldCommand(name string, run func(args []string) (string, error)) cmdtest.CommandFunc {
 	return func(args []string, _ string) ([]byte, error) {
 		out, err := run(args)
+		if errors.As(err, new(*cmdtest.ExitCodeErr)) {
+			return []byte(out), err
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
 		}
@@ -36,6 +40,7 @@ func (g *golden) worldCommand(name string, run func(args []string) (string, erro
 //	web FILE KIND                       the next download of FILE goes wrong
 //	steps N                             which scripts the VM N ran since the last time
 //	write FILE WORDS...                 a file in the Mac's home folder, one line
+//	write-entry NNN BACKEND             a registry entry
 //	show-file FILE                      shows it
 //	files [DIR]                         shows what is in the home folder, without keys and logs
 func (g *golden) worldCommands() map[string]func(args []string) (string, error) {
@@ -76,6 +81,17 @@ func (g *golden) worldCommands() map[string]func(args []string) (string, error) 
 				return "", err
 			}
 			return "", os.WriteFile(name, []byte(strings.Join(args[1:], " ")+"\n"), 0o600)
+		},
+		"write-entry": func(args []string) (string, error) {
+			name := filepath.Join(g.world.Home(), ".mpd-virt", args[0], "env")
+			if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+				return "", err
+			}
+			o, err := strconv.Atoi(args[0])
+			if err != nil {
+				return "", err
+			}
+			return "", os.WriteFile(name, []byte(strings.ReplaceAll(entryText(o), "=general", "="+args[1])), 0o600)
 		},
 		"show-file": func(args []string) (string, error) {
 			data, err := os.ReadFile(filepath.Join(g.world.Home(), args[0]))
@@ -127,6 +143,11 @@ func (g *golden) adopted(args []string) (string, error) {
 func (g *golden) vm(n string) (*mpdvirttest.VM, error) {
 	if vm := g.vms[n]; vm != nil {
 		return vm, nil
+	}
+	if g.parallels != nil {
+		if vm := g.parallels.VM(n); vm != nil {
+			return vm, nil
+		}
 	}
 	return nil, fmt.Errorf("there is no VM %s", n)
 }

@@ -71,7 +71,8 @@ Verbs, in the order of a VM's life:
 		fmt.Fprintf(&b, "  %-19s  %s\n", v.name, v.short)
 	}
 	b.WriteString(`
-Two commands do most of the work:
+These commands do most of the work:
+  mpd-virt clone 150 --backend=parallels --template=mpd-template-trixie --username=dev
   mpd-virt setup 150 --backend=general --ip=10.211.55.37 --username=dev
   mpd-virt diag 150
 

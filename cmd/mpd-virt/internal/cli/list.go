@@ -11,8 +11,9 @@ func listVerb() verb {
 		name:  "list",
 		usage: "[flags]",
 		short: "list the VMs that this Mac knows; what mpd-virt does without a verb",
-		about: `One line for each registered VM. Entries that cannot be read and setups that did not finish are
-listed as well, with what to do about them. No VM is contacted, so it is quick.`,
+		about: `One line for each registered VM, with the state that its backend tells. Entries that cannot be read
+and setups that did not finish are listed as well, with what to do about them. No VM is contacted,
+so it is quick.`,
 		examples: []string{"mpd-virt list", "mpd-virt list --json"},
 		define: func(*flags) action {
 			return func(ctx context.Context, a *app) error {
@@ -38,7 +39,9 @@ func (a *app) writeList(vms []mpdvirt.VM) {
 	if len(vms) == 0 {
 		a.hint("No VM is registered yet. To adopt one that answers SSH:",
 			"mpd-virt setup 150 --backend=general --ip=ADDRESS --username=NAME")
-		a.hint("What that does, and other ways to begin:", "mpd-virt help")
+		a.hint("To make one from a template of Parallels Desktop:",
+			"mpd-virt clone 150 --backend=parallels --template=NAME --username=NAME")
+		a.hint("What they do, and other ways to begin:", "mpd-virt help")
 		return
 	}
 	rows := [][]string{{"NNN", "NAME", "BACKEND", "IP", "USER", "STATE"}}

@@ -9,11 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/mpdvirt"
 	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest"
 )
 
@@ -22,11 +23,19 @@ import (
 // the VMs live on in the test.
 const (
 	worldVariable    = "MPD_VIRT_TEST_WORLD"
+	realWorld        = "real"                   // in the place of a socket: exactly what main does
 	stubbornVariable = "MPD_VIRT_TEST_STUBBORN" // programs do not end when they are told to
+	// raceVariable keeps the race detector from waiting a second when a
+	// process ends.
+	raceVariable = "GORACE=atexit_sleep_ms=0"
 )
 
 func TestMain(m *testing.M) {
-	if socket := os.Getenv(worldVariable); socket != "" {
+	switch socket := os.Getenv(worldVariable); socket {
+	case "":
+	case realWorld:
+		os.Exit(Main(mpdvirt.Config{}))
+	default:
 		os.Exit(child(socket))
 	}
 	os.Exit(m.Run())
@@ -37,8 +46,12 @@ func child(socket string) int {
 	if err != nil {
 		panic(err)
 	}
+	cfg.Backends = backendsOf(cfg)
 	if os.Getenv(stubbornVariable) != "" {
 		cfg.Runner = func(context.Context, hypervisor.Command) (hypervisor.Result, error) { select {} }
+	}
+	if text := os.Getenv(fateVariable); text != "" {
+		return fated(cfg, text)
 	}
 	return Main(cfg)
 }
@@ -53,12 +66,17 @@ type sharedWorld struct {
 
 func newSharedWorld(t *testing.T, o mpdvirttest.VMOptions) *sharedWorld {
 	t.Helper()
+	return newSharedWorldIn(t, mpdvirttest.Options{}, o)
+}
+
+func newSharedWorldIn(t *testing.T, w mpdvirttest.Options, o mpdvirttest.VMOptions) *sharedWorld {
+	t.Helper()
 	// Not t.TempDir: its long names do not fit into a socket's address.
 	dir, err := os.MkdirTemp("", "mpd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	world, err := mpdvirttest.New(mpdvirttest.Options{})
+	world, err := mpdvirttest.New(w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +110,7 @@ func (s *sharedWorld) command(t *testing.T, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), exe, args...)
-	cmd.Env = []string{worldVariable + "=" + s.socket, "HOME=" + s.Home(), "LANG=C.UTF-8", "TERM=xterm"}
+	cmd.Env = []string{worldVariable + "=" + s.socket, "HOME=" + s.Home(), "LANG=C.UTF-8", "TERM=xterm", raceVariable}
 	return cmd
 }
 
@@ -103,6 +121,16 @@ func (s *sharedWorld) run(t *testing.T, args ...string) result {
 	cmd := s.command(t, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	return result{exitOf(t, cmd.Run()), stdout.String(), stderr.String()}
+}
+
+// mustRun runs a command line that must end well.
+func (s *sharedWorld) mustRun(t *testing.T, args ...string) result {
+	t.Helper()
+	got := s.run(t, args...)
+	if got.code != 0 {
+		t.Fatalf("%q: exit %d\n%s%s", args, got.code, got.stderr, got.stdout)
+	}
+	return got
 }
 
 // exitOf is the exit code of a process, or minus the signal that ended it.
@@ -136,25 +164,42 @@ func until(r io.Reader, begin string) {
 	}
 }
 
-// shape is which files are in the home folder and in the VM, and who may do
-// what with them. The keys in them differ from world to world.
-func (s *sharedWorld) shape(t *testing.T) []string {
+// shape is the files in the home folder and in the VM: who may do what with
+// them and what is in them, without what differs from run to run.
+func (s *sharedWorld) shape(t *testing.T) map[string]string {
 	t.Helper()
-	var out []string
+	out := map[string]string{}
 	err := filepath.Walk(s.Home(), func(path string, info os.FileInfo, err error) error {
-		if err == nil && !strings.Contains(path, "/logs/") {
-			out = append(out, info.Mode().String()+" "+strings.TrimPrefix(path, s.Home()))
+		if err != nil || strings.Contains(path, "/logs/") {
+			return err
 		}
+		data := []byte("-")
+		if info.Mode().IsRegular() {
+			data, err = os.ReadFile(path)
+		}
+		if strings.HasPrefix(info.Name(), ".lock") {
+			data = []byte("-") // who held it
+		}
+		out["~"+strings.TrimPrefix(path, s.Home())] = info.Mode().String() + " " + s.masked(string(data))
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for path, what := range s.vm.Tree() {
-		mode, rest, _ := strings.Cut(what, " ")
-		owner, _, _ := strings.Cut(rest, " ")
-		out = append(out, "vm "+mode+" "+owner+" "+path)
+		out["vm:"+path] = s.masked(what)
 	}
-	slices.Sort(out)
 	return out
+}
+
+// A WireGuard key, and the inside of a PEM block as it is and quoted.
+var (
+	wireGuardKey = regexp.MustCompile(`[A-Za-z0-9+/]{43}=`)
+	pemBlock     = regexp.MustCompile(`(-----BEGIN [A-Z ]+-----)[^-]*(-----END)`)
+)
+
+// masked is text without the keys that each world makes for itself.
+func (s *sharedWorld) masked(text string) string {
+	text = pemBlock.ReplaceAllString(strings.ReplaceAll(text, s.Home(), "~"), "$1$2")
+	return wireGuardKey.ReplaceAllString(text, "KEY")
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -78,8 +79,10 @@ func (p *pty) read() {
 	}
 }
 
-// until waits until the person has seen text, and returns all that is seen.
+// until waits until the person has seen text, and returns all that is seen. A
+// person does not wait for ever.
 func (p *pty) until(text string) string {
+	enough := time.After(time.Minute)
 	for {
 		p.mu.Lock()
 		seen := p.seen.String()
@@ -87,7 +90,11 @@ func (p *pty) until(text string) string {
 		if strings.Contains(seen, text) {
 			return seen
 		}
-		<-p.more
+		select {
+		case <-p.more:
+		case <-enough:
+			return seen
+		}
 	}
 }
 

@@ -261,9 +261,9 @@ func TestWriteBackends(t *testing.T) {
 			{Name: "utm", Reason: "utmctl is not installed", Verbs: []string{"setup", "create"}},
 		})
 	})
-	check(t, stdout, `NAME     DEFAULT  HERE                         CAN
-general  yes      yes                          setup diag
-utm      -        no: utmctl is not installed  setup create
+	check(t, stdout, `NAME     DEFAULT  CAN           HERE
+general  yes      setup diag    yes
+utm      -        setup create  no: utmctl is not installed
 `)
 }
 

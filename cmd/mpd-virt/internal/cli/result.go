@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/mutms/mpd-virt-macos/mpdvirt"
@@ -76,6 +77,9 @@ func (a *app) writeSetup(res *mpdvirt.SetupResult, err error, done string) error
 			err = jsonErr
 		}
 		return err
+	}
+	for _, text := range res.Warnings {
+		io.WriteString(a.out, a.out.look.stepLine(markOf(mpdvirt.Warn), mpdvirt.StepMake, nameWidth, text, ""))
 	}
 	if res.Report != nil {
 		writeFindings(a.out, a.out.look, res.Report)

@@ -10,7 +10,7 @@ func startVerb() verb {
 	return verb{
 		name: "start", usage: "NNN [flags]",
 		short: "turn a VM on and check it",
-		about: `Starts or resumes the VM, waits until it answers SSH, and checks it as diag does. One that runs
+		about: `Starts the VM or wakes it up, waits until it answers SSH, and checks it as diag does. One that runs
 already is fine.`,
 		examples: []string{"mpd-virt start 150", "mpd-virt start 150 --json"},
 		exits:    []int{exitUnhealthy, exitRefused, exitBusy},
@@ -33,8 +33,9 @@ already is fine.`,
 func stopVerb() verb {
 	return verb{
 		name: "stop", usage: "NNN [flags]", noJSON: true,
-		short:    "suspend a VM, or cut its power",
-		about:    `Saves the VM's memory and stops it; start brings it back as it was. One that does not run is fine.`,
+		short: "suspend a VM, or cut its power",
+		about: `Saves the VM's memory and stops it; start brings it back as it was. With --kill its power is cut,
+and its saved memory is lost. One that does not run is fine.`,
 		examples: []string{"mpd-virt stop 150", "mpd-virt stop 150 --kill"},
 		exits:    []int{exitRefused, exitBusy},
 		define: func(f *flags) action {
@@ -49,7 +50,7 @@ func stopVerb() verb {
 				if err := m.Stop(ctx, req); err != nil {
 					return err
 				}
-				a.say("%s is stopped", req.Octet.VMName())
+				a.say("%s is stopped. Start it with\n  mpd-virt start %s", req.Octet.VMName(), req.Octet)
 				return nil
 			}
 		},

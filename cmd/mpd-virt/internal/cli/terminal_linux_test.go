@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest"
@@ -92,8 +93,8 @@ func TestF118CtrlC(t *testing.T) {
 			if p.settings(t) != settings {
 				t.Error("the terminal is not as it was")
 			}
-			if after := s.shape(t); strings.Join(after, "\n") != strings.Join(before, "\n") {
-				t.Errorf("files changed: %q, then %q", before, after)
+			if diff := cmp.Diff(before, s.shape(t)); diff != "" {
+				t.Errorf("files changed (-before +after):\n%s", diff)
 			}
 		})
 	}
@@ -123,6 +124,8 @@ func TestAnswersOnTerminal(t *testing.T) {
 		cmd := s.onTerminal(t, p, setupLine...)
 		p.until("Passphrase of ~/.ssh/id_ed25519: ")
 		p.typed(t, "open sesame\n")
+		// ssh itself, which diag tries, cannot ask, as the key is in no agent:
+		// a warning.
 		if code := exitOf(t, cmd.Wait()); code != 0 {
 			t.Errorf("exit %d", code)
 		}

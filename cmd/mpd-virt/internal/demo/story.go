@@ -42,11 +42,36 @@ func (s *stage) story() {
 	s.says("both are removed from this Mac")
 	s.types("mpd-virt delete 150 --yes", 0)
 	s.types("mpd-virt delete 151 --yes", 0)
+
+	s.clone()
 	s.types("mpd-virt list --json", 0)
 	after, err := os.ReadFile(config)
 	s.must(err)
 	s.expects("~/.ssh/config is what it was", string(after) == sshConfig)
-	s.says("as expected: %s", "one VM set up, proven and told apart from another, and nothing left in ~/.ssh/config")
+	s.says("as expected: %s", "VMs adopted, proven, told apart, cloned and removed, and nothing left in ~/.ssh/config")
+}
+
+// clone is the life of a VM that Parallels makes.
+func (s *stage) clone() {
+	if s.err != nil {
+		return
+	}
+	s.world.Tunnel(nil)
+	s.says("Parallels Desktop is there as well, with the template mpd-template-trixie")
+	p, err := s.world.AddParallels(mpdvirttest.ParallelsOptions{Settings: mpdvirttest.ParallelsSettings{Delay: haste}})
+	if s.must(err); err != nil {
+		return
+	}
+	template, err := p.AddTemplate("mpd-template-trixie", mpdvirttest.VMOptions{})
+	s.must(err)
+	s.types("mpd-virt clone 160 --backend=parallels --template=mpd-template-trixie --username=dev", 0)
+	vm := p.VM("mpd-160")
+	s.expects("the VM has a host key of its own", vm != nil && vm.HostKeyFingerprint() != template.HostKeyFingerprint())
+	s.types("mpd-virt list", 0)
+	s.types("mpd-virt stop 160", 0)
+	s.types("mpd-virt list", 0)
+	s.types("mpd-virt delete 160 --yes", 0)
+	s.expects("the VM is gone, and the template is not", p.VM("mpd-160") == nil && p.VM("mpd-template-trixie") == template)
 }
 
 func (s *stage) vm(addr string) *mpdvirttest.VM {

@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/google/go-cmdtest"
+
+	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/hypervisor/general"
+	"github.com/mutms/mpd-virt-macos/hypervisor/parallels"
+	"github.com/mutms/mpd-virt-macos/internal/prlemu"
+	"github.com/mutms/mpd-virt-macos/mpdvirt"
+	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest"
+)
+
+// parallelsCommands change and show a script's Parallels Desktop:
+//
+//	parallels [TEMPLATE...]        installs it, with these templates
+//	prl vm NAME [N]                a VM that runs, at 10.211.55.N
+//	prl set WHAT [VALUE...]        what it is like: see prlSettings
+//	prl fault VERB KIND [TEXT...]  the next prlctl VERB goes wrong; a blank in KIND is a dash
+//	prl rename|state|remove ...    what a person does in its window
+//	prl list                       its VMs and templates
+//	prl calls                      the calls of its tools since the last time
+//	prl forget                     the same without showing them
+//	interrupt VERB ARGS...         mpd-virt ARGS, with Ctrl-C when it has called prlctl VERB
+func (g *golden) parallelsCommands() map[string]func(args []string) (string, error) {
+	return map[string]func(args []string) (string, error){
+		"parallels": g.installParallels,
+		"prl":       g.prl,
+		"interrupt": g.interrupt,
+	}
+}
+
+func (g *golden) installParallels(templates []string) (string, error) {
+	var err error
+	if g.parallels, err = g.world.AddParallels(mpdvirttest.ParallelsOptions{}); err != nil {
+		return "", err
+	}
+	for _, name := range templates {
+		if _, err := g.parallels.AddTemplate(name, mpdvirttest.VMOptions{}); err != nil {
+			return "", err
+		}
+	}
+	g.called = 0
+	return "", nil
+}
+
+// backendsOf are the backends of a world: Parallels' leases are read in its
+// home folder, not on the machine that runs the tests.
+func backendsOf(cfg mpdvirt.Config) []hypervisor.Hypervisor {
+	return []hypervisor.Hypervisor{general.New(), parallels.New(parallels.Config{
+		Run: cfg.Runner, LeaseFile: filepath.Join(cfg.Home, "Library", "Preferences", "Parallels", "parallels_dhcp_leases"),
+	})}
+}
+
+func (g *golden) prl(args []string) (string, error) {
+	p, words := g.parallels, args[1:]
+	if p == nil {
+		return "", errors.New("there is no Parallels")
+	}
+	switch args[0] {
+	case "vm":
+		o := mpdvirttest.VMOptions{}
+		if len(words) > 1 {
+			o.Addr = at(words[1])
+		}
+		vm, err := p.AddVM(words[0], o)
+		g.vms[words[0]] = vm
+		return "", err
+	case "set":
+		return "", g.prlSet(words)
+	case "fault":
+		return "", p.Inject(mpdvirttest.ParallelsFault{Verb: words[0], Kind: prlemu.FaultKind(strings.ReplaceAll(words[1], "-", " ")), Text: strings.Join(words[2:], " ")})
+	case "rename":
+		return "", p.Rename(words[0], words[1])
+	case "state":
+		return "", p.SetState(words[0], words[1])
+	case "remove":
+		return "", p.Remove(words[0])
+	case "list":
+		return g.prlList()
+	case "forget":
+		calls, err := p.Calls()
+		g.called = len(calls)
+		return "", err
+	case "calls":
+		calls, err := p.Calls()
+		since := calls[min(g.called, len(calls)):]
+		g.called = len(calls)
+		return strings.Join(append(since, ""), "\n"), err
+	}
+	return "", fmt.Errorf("unknown %s", args[0])
+}
+
+func (g *golden) prlList() (string, error) {
+	machines, err := g.parallels.Machines()
+	var b strings.Builder
+	for _, m := range machines {
+		fmt.Fprintf(&b, "%s %s %s\n", m.UUID, m.Name, m.State)
+	}
+	if b.Len() == 0 {
+		b.WriteString("none\n")
+	}
+	return b.String(), err
+}
+
+func (g *golden) prlSet(words []string) (err error) {
+	value := strings.Join(words[1:], " ")
+	change := g.parallels.Change(func(s *mpdvirttest.ParallelsSettings) {
+		switch words[0] {
+		case "service":
+			s.ServiceDown = value == "down"
+		case "edition":
+			s.Edition = value
+		case "license":
+			s.License = value
+		case "subnet":
+			s.Subnet = value
+		case "scope":
+			s.ScopeStart, s.ScopeEnd = words[1], words[2]
+		case "adapter":
+			s.AdapterOff = value == "off"
+		default:
+			err = fmt.Errorf("unknown %s", words[0])
+		}
+	})
+	return errors.Join(err, change)
+}
+
+// interrupt lets prlctl do its work and keeps the command from being told.
+func (g *golden) interrupt(args []string) (string, error) {
+	ctx, cancel := context.WithCancelCause(g.t.Context())
+	defer cancel(nil)
+	real := g.parallels.Emulator().Runner()
+	defer g.world.HandleCommand("prlctl", real)
+	g.world.HandleCommand("prlctl", func(call context.Context, c hypervisor.Command) (hypervisor.Result, error) {
+		res, err := real(call, c)
+		if c.Argv[1] != args[0] {
+			return res, err
+		}
+		cancel(signalError{syscall.SIGINT})
+		<-call.Done()
+		return hypervisor.Result{}, call.Err()
+	})
+	out, err := g.run(ctx, args[1:], "")
+	return string(out), err
+}
+
+func exitOfScript(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &cmdtest.ExitCodeErr{Msg: "exit", Code: code}
+}
