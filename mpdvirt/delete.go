@@ -50,6 +50,9 @@ func (m *Manager) Delete(ctx context.Context, req DeleteRequest) (*DeleteResult,
 	if err := m.confirmDelete(ctx, req, doomed); err != nil {
 		return nil, r.fail(err)
 	}
+	if err := lock.Check(); err != nil { // the person may have thought for long
+		return nil, r.fail(err)
+	}
 	if doomed != nil && doomed.backend != nil {
 		if err := doomed.backend.Delete(ctx, doomed.uuid); err != nil {
 			return nil, r.fail(fmt.Errorf("nothing is forgotten, because the VM could not be destroyed: %w", err))
