@@ -43,11 +43,13 @@ func (p *Process) substitute(subst *syntax.ProcSubst) syntax.WordPart {
 	name := "/dev/fd/" + strconv.FormatInt(62+p.Sys.substs.Add(1), 10)
 	text := fmt.Sprintf("$( (:) >%s || :; echo %[1]s)", name)
 	var form *syntax.CmdSubst
-	err := syntax.NewParser().Words(strings.NewReader(text), func(w *syntax.Word) bool {
-		form = w.Parts[0].(*syntax.CmdSubst)
-		return false
-	})
-	if err != nil || subst.Op != syntax.CmdIn {
+	for w, err := range syntax.NewParser().WordsSeq(strings.NewReader(text)) {
+		if err == nil {
+			form = w.Parts[0].(*syntax.CmdSubst)
+		}
+		break // there is only one
+	}
+	if form == nil || subst.Op != syntax.CmdIn {
 		return &syntax.Lit{Value: "/dev/null"}
 	}
 	or := form.Stmts[0].Cmd.(*syntax.BinaryCmd)

@@ -88,10 +88,14 @@ func exitStatus(err error) int {
 func (p *Process) parse(lang syntax.LangVariant, name, text string) (*syntax.File, error) {
 	file := &syntax.File{Name: name}
 	parser := syntax.NewParser(syntax.Variant(lang))
-	err := parser.Stmts(strings.NewReader(text), func(st *syntax.Stmt) bool {
+	var err error
+	for st, bad := range parser.StmtsSeq(strings.NewReader(text)) {
+		if bad != nil {
+			err = bad
+			break
+		}
 		file.Stmts = append(file.Stmts, st)
-		return true
-	})
+	}
 	var bad syntax.ParseError
 	switch {
 	case errors.As(err, &bad):
