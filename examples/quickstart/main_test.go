@@ -14,11 +14,11 @@ func Example() {
 	// ok      ssh
 	// ok      sudo
 	// ok      guest
+	// ok      address
 	// ok      identity
 	// ok      10-passwordless-sudo
 	// ok      20-git-clone
 	// ok      push
-	// ok      address
 	// ok      30-networking
 	// ok      register
 	// ok      40-install-software
