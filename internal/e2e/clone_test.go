@@ -60,7 +60,7 @@ func TestClone(t *testing.T) {
 	wantClean(t, g)
 	checkNewKey(t, l, g, firstIP)
 	steps := stepsOf(t, r)
-	if want := "clone start address-lease ssh sudo guest rotate identity 10-passwordless-sudo"; strings.Join(steps, " ") != want {
+	if want := "clone start address-lease ssh sudo guest rotate address identity 10-passwordless-sudo"; strings.Join(steps, " ") != want {
 		t.Errorf("steps: %v, want %s", steps, want)
 	}
 	rotated := g.likeness()
