@@ -120,7 +120,7 @@ func (e *Emulator) reported(v VM, s Settings) []string {
 	if v.NoTools {
 		return nil
 	}
-	age := e.now().Sub(v.Since)
+	age := e.store.Now().Sub(v.Since)
 	past := func(d time.Duration) bool { return age >= s.scaled(d) }
 	local, linkLocal := v.ipv6()
 	addr := e.guestAddr(v)

@@ -179,7 +179,7 @@ func (c *call) finish(st *state, o cloning, src string, now time.Time) error {
 	st.VMs = append(st.VMs, n)
 	if hook := c.e.opts.Hooks.Cloned; hook != nil {
 		from, to := v.clone(), n.clone()
-		c.after = append(c.after, func() { hook(from, to) })
+		c.after.Add(func() { hook(from, to) })
 	}
 	return nil
 }

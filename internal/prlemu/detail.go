@@ -246,7 +246,7 @@ func (c *call) detail(v VM, bulk bool) string {
 	}
 	uptime := time.Duration(0)
 	if v.State == running {
-		uptime = max(0, c.e.now().Sub(v.Since))
+		uptime = max(0, c.e.store.Now().Sub(v.Since))
 	}
 	onOff, yesNo := map[bool]string{true: "on", false: "off"}, map[bool]string{true: "yes", false: "no"}
 	return strings.NewReplacer(

@@ -1,18 +1,14 @@
 package prlemu
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net/netip"
 	"path"
-	"sync"
 	"time"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
-	"github.com/mutms/mpd-virt-macos/internal/command"
+	"github.com/mutms/mpd-virt-macos/internal/emu"
 )
 
 // Options say how an Emulator works. The zero value keeps its state in memory.
@@ -50,77 +46,33 @@ type Hooks struct {
 // Emulator is a Mac's Parallels Desktop. Its methods may be called at the same
 // time.
 type Emulator struct {
-	opts Options
-	now  func() time.Time
-	// stubborn ends a hang that ignores signals; nil inside a process.
-	stubborn func()
-
-	mu  sync.Mutex
-	mem state // if there is no file
+	opts  Options
+	store emu.Store[state]
 }
 
 // New makes an emulator, which needs no closing. An error is one of reading the
 // state's file.
 func New(o Options) (*Emulator, error) {
-	e := &Emulator{opts: o, now: o.Now, mem: state{Settings: o.Settings}}
-	if e.now == nil {
-		e.now = time.Now
-	}
+	e := &Emulator{opts: o, store: emu.Store[state]{
+		Name: "prlemu", File: o.State, First: state{Settings: o.Settings}, Clock: o.Now, Keep: isFailure,
+	}}
 	return e, e.tx(func(*state, time.Time) error { return nil })
 }
 
 // Runner answers prlctl and prlsrvctl, by the base name of Argv[0], inside this
 // process. Other programs, and these if Settings.Absent, are ErrToolMissing.
-func (e *Emulator) Runner() hypervisor.Runner { return e.run }
+func (e *Emulator) Runner() hypervisor.Runner { return emu.Runner(e.installed) }
 
-func (e *Emulator) run(ctx context.Context, c hypervisor.Command) (hypervisor.Result, error) {
-	if len(c.Argv) == 0 {
-		return hypervisor.Result{}, errors.New("run: no program given")
-	}
-	name := c.Argv[0]
-	if err := ctx.Err(); err != nil {
-		return hypervisor.Result{}, fmt.Errorf("run %s: %w", name, err)
-	}
+// installed plays a tool, if the Mac has it.
+func (e *Emulator) installed(ctx context.Context, c *emu.Call) (int, error) {
 	s, err := e.settings()
 	if err != nil {
-		return hypervisor.Result{}, err
+		return 0, err
 	}
-	if tool := path.Base(name); s.Absent || tool != "prlctl" && tool != "prlsrvctl" {
-		return hypervisor.Result{}, fmt.Errorf("run %s: %w", name, hypervisor.ErrToolMissing)
+	if tool := path.Base(c.Argv[0]); s.Absent || tool != "prlctl" && tool != "prlsrvctl" {
+		return 0, emu.Missing(c.Argv[0])
 	}
-	limit := c.Limit
-	if limit <= 0 {
-		limit = hypervisor.DefaultLimit
-	}
-	bounded, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	out, errs := &capture{}, &capture{}
-	status, err := e.exec(bounded, c.Argv, out, errs)
-	switch {
-	case out.over || errs.over:
-		return hypervisor.Result{}, fmt.Errorf("run %s: %w", name, command.ErrTooMuchOutput)
-	case err != nil && ctx.Err() != nil:
-		return hypervisor.Result{}, fmt.Errorf("run %s: stopped: %w", name, ctx.Err())
-	case err != nil && bounded.Err() != nil:
-		return hypervisor.Result{}, fmt.Errorf("run %s: still running after %v: %w", name, limit, bounded.Err())
-	case err != nil:
-		return hypervisor.Result{}, err
-	}
-	return hypervisor.Result{Stdout: out.Bytes(), Stderr: errs.Bytes(), Status: status}, nil
-}
-
-// capture keeps what is printed, within the bound of the real runner.
-type capture struct {
-	bytes.Buffer
-	over bool
-}
-
-func (c *capture) Write(b []byte) (int, error) {
-	if c.Len()+len(b) > command.MaxOutput {
-		c.over = true
-		return 0, io.ErrShortWrite
-	}
-	return c.Buffer.Write(b)
+	return e.exec(ctx, c)
 }
 
 // Env is what a process gives to Main.
@@ -141,25 +93,14 @@ type Env struct {
 // the exit status: 255 if the context ended it (A), and 70 if the emulator itself
 // failed.
 func Main(args []string, env Env) int {
-	ctx := env.Context
-	if ctx == nil {
-		ctx = context.Background()
+	p := emu.Process{
+		Name: "prlemu", Context: env.Context, Stdout: env.Stdout, Stderr: env.Stderr, Terminated: statusRefused, Hanging: env.Hanging,
 	}
-	e, err := New(Options{State: env.State, Hooks: env.Hooks})
-	if err == nil {
-		e.stubborn = func() {
-			if env.Hanging != nil {
-				env.Hanging()
-			}
+	return p.Main(args, func(ctx context.Context, c *emu.Call) (int, error) {
+		e, err := New(Options{State: env.State, Hooks: env.Hooks})
+		if err != nil {
+			return 0, err
 		}
-		var status int
-		if status, err = e.exec(ctx, args, env.Stdout, env.Stderr); err == nil {
-			return status
-		}
-	}
-	if ctx.Err() != nil {
-		return statusRefused
-	}
-	fmt.Fprintf(env.Stderr, "prlemu: %v\n", err)
-	return 70
+		return e.exec(ctx, c)
+	})
 }

@@ -10,12 +10,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mutms/mpd-virt-macos/internal/emu"
 )
 
 // call is one run of a tool.
 type call struct {
 	e         *Emulator
 	ctx       context.Context
+	run       *emu.Call
 	tool      string
 	verb      string
 	args      []string // behind the verb
@@ -23,13 +26,13 @@ type call struct {
 	fault     *Fault // nil: none
 	set       Settings
 	// after are the hooks that the change of the state asks for.
-	after []func()
+	after emu.Later
 }
 
-// exec runs a command and returns its exit status. An error is one of the
-// emulator itself, or ctx's.
-func (e *Emulator) exec(ctx context.Context, argv []string, out, errs io.Writer) (int, error) {
-	c := &call{e: e, ctx: ctx, tool: path.Base(argv[0]), args: argv[1:], out: out, errs: errs}
+// exec plays a tool. An error is one of the emulator itself, or ctx's.
+func (e *Emulator) exec(ctx context.Context, run *emu.Call) (int, error) {
+	argv := run.Argv
+	c := &call{e: e, ctx: ctx, run: run, tool: path.Base(argv[0]), args: argv[1:], out: run.Stdout, errs: run.Stderr}
 	if len(c.args) > 0 {
 		c.verb, c.args = c.args[0], c.args[1:]
 	}
@@ -39,8 +42,11 @@ func (e *Emulator) exec(ctx context.Context, argv []string, out, errs io.Writer)
 	err := e.syncNames()
 	if err == nil {
 		err = e.tx(func(st *state, _ time.Time) error {
-			st.Calls = append(st.Calls, append([]string{c.tool}, argv[1:]...))
-			c.fault, c.set = st.fault(c.verb, c.args), st.Settings
+			st.Called(append([]string{c.tool}, argv[1:]...))
+			if f, met := st.Take(c.verb, c.args); met {
+				c.fault = &f
+			}
+			c.set = st.Settings
 			return nil
 		})
 	}
@@ -197,33 +203,10 @@ func (c *call) noisy() error {
 }
 
 // hang never ends, but with ctx.
-func (c *call) hang() error {
-	if stubborn := c.e.stubborn; stubborn != nil {
-		stubborn()
-		// A tick now and then, as a process in which nothing can happen any
-		// more is a crash in Go.
-		for c.fault.Stubborn {
-			<-time.After(time.Hour)
-		}
-	}
-	<-c.ctx.Done()
-	return c.ctx.Err()
-}
+func (c *call) hang() error { return c.run.Hang(c.ctx, c.fault.Stubborn) }
 
 // wait lets time pass.
-func (c *call) wait(d time.Duration) error {
-	if d <= 0 {
-		return c.ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-c.ctx.Done():
-		return c.ctx.Err()
-	}
-}
+func (c *call) wait(d time.Duration) error { return emu.Wait(c.ctx, d) }
 
 // spend lets the time of an operation pass.
 func (c *call) spend(d time.Duration) error { return c.wait(c.set.scaled(d)) }
@@ -231,11 +214,7 @@ func (c *call) spend(d time.Duration) error { return c.wait(c.set.scaled(d)) }
 // change runs one change of the state, and then the hooks that it asks for.
 func (c *call) change(f func(st *state, now time.Time) error) error {
 	err := c.e.tx(f)
-	after := c.after
-	c.after = nil
-	for _, hook := range after {
-		hook()
-	}
+	c.after.Run()
 	return err
 }
 

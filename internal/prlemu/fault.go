@@ -1,8 +1,9 @@
 package prlemu
 
 import (
-	"slices"
 	"time"
+
+	"github.com/mutms/mpd-virt-macos/internal/emu"
 )
 
 // FaultKind is what goes wrong with a call.
@@ -120,10 +121,7 @@ func OneWithGood(verb string) Fault { return Fault{Kind: FaultOneWithGood, Verb:
 func (e *Emulator) Inject(faults ...Fault) error {
 	return e.tx(func(st *state, _ time.Time) error {
 		for _, f := range faults {
-			if f.Times == 0 {
-				f.Times = 1
-			}
-			st.Faults = append(st.Faults, &f)
+			st.Arm(emu.Match{Verb: f.Verb, Has: f.Has, Skip: f.Skip, Times: f.Times}, f)
 		}
 		return nil
 	})
@@ -135,25 +133,4 @@ func (e *Emulator) ClearFaults() error {
 		st.Faults = nil
 		return nil
 	})
-}
-
-// fault takes the fault that the call meets; nil is none.
-func (st *state) fault(verb string, args []string) *Fault {
-	for i, f := range st.Faults {
-		switch {
-		case f.Verb != "" && f.Verb != verb, f.Has != "" && !slices.Contains(args, f.Has):
-			continue
-		case f.Skip > 0:
-			f.Skip--
-			return nil
-		}
-		met := *f
-		if f.Times > 0 {
-			if f.Times--; f.Times == 0 {
-				st.Faults = slices.Delete(st.Faults, i, i+1)
-			}
-		}
-		return &met
-	}
-	return nil
 }

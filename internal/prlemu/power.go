@@ -83,13 +83,13 @@ func (c *call) licensed() error {
 // tell asks for a hook.
 func (c *call) tell(hook func(string), uuid string) {
 	if hook != nil {
-		c.after = append(c.after, func() { hook(uuid) })
+		c.after.Add(func() { hook(uuid) })
 	}
 }
 
 func (c *call) tellStopped(uuid string, killed bool) {
 	if hook := c.e.opts.Hooks.Stopped; hook != nil {
-		c.after = append(c.after, func() { hook(uuid, killed) })
+		c.after.Add(func() { hook(uuid, killed) })
 	}
 }
 

@@ -136,7 +136,7 @@ func (c *call) renamed(v *VM) {
 	}
 	if hook := c.e.opts.Hooks.Renamed; hook != nil {
 		uuid, name := v.UUID, v.Name
-		c.after = append(c.after, func() { hook(uuid, name) })
+		c.after.Add(func() { hook(uuid, name) })
 	}
 }
 

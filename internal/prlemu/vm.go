@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mutms/mpd-virt-macos/internal/emu"
 )
 
 // States of a VM as prlctl writes them. Any other word may be set, too. C
@@ -90,11 +92,7 @@ func (st *state) fill(v *VM) {
 }
 
 // uuid makes one up that is the same in every run.
-func (st *state) uuid(kind string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", kind, st.Made))
-	sum[6], sum[8] = sum[6]&0x0f|0x40, sum[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
-}
+func (st *state) uuid(kind string) string { return emu.UUID(fmt.Sprintf("%s %d", kind, st.Made)) }
 
 func bundleOf(name string) string { return "/Users/u/Parallels/" + name + ".pvm" }
 

@@ -209,12 +209,13 @@ func findShippedTests(t tree) (out []finding) {
 	return out
 }
 
-// testCode says whether an import path is that of test code: of ours, memnet
-// and what ends in test; testing and its kin of everybody.
+// testCode says whether an import path is that of test code: of ours, memnet,
+// what ends in test, and the emulators, which end in emu; testing and its kin of
+// everybody.
 func testCode(p string) bool {
 	dir, ours := inModule(p)
 	return slices.ContainsFunc(strings.Split(p, "/"), func(part string) bool { return part == "testing" }) ||
-		ours && (strings.HasSuffix(path.Base(dir), "test") || below(dir, played) || below(dir, "internal/memnet"))
+		ours && (strings.HasSuffix(path.Base(dir), "test") || strings.HasSuffix(path.Base(dir), "emu") || below(dir, played) || below(dir, "internal/memnet"))
 }
 
 func findCgo(t tree) []finding { return importsOf(t, []string{"C"}, in()) }

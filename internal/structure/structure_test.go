@@ -153,6 +153,7 @@ func TestShippedTestsAreFound(t *testing.T) {
 	for name, add := range map[string]string{
 		"": "", "testing": "testing", "testing/fstest": "testing/fstest", "played world": module + "/mpdvirt/mpdvirttest",
 		"conformance suite": module + "/hypervisor/hypervisortest", "in-memory network": module + "/internal/memnet",
+		"emulator": module + "/internal/prlemu",
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := maps.Clone(clean)

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/emu"
 )
 
 // Options say how an Emulator works. The zero value keeps its state in memory.
@@ -43,20 +43,16 @@ type Hooks struct {
 
 // Emulator is a Mac's UTM. Its methods may be called at the same time.
 type Emulator struct {
-	opts Options
-	now  func() time.Time
-
-	mu  sync.Mutex
-	mem state // if there is no file
+	opts  Options
+	store emu.Store[state]
 }
 
 // New makes an emulator, which needs no closing. An error is one of reading the
 // state's file.
 func New(o Options) (*Emulator, error) {
-	e := &Emulator{opts: o, now: o.Now, mem: state{Settings: o.Settings}}
-	if e.now == nil {
-		e.now = time.Now
-	}
+	e := &Emulator{opts: o, store: emu.Store[state]{
+		Name: "utmemu", File: o.State, First: state{Settings: o.Settings}, Clock: o.Now, Keep: isFailure,
+	}}
 	return e, e.tx(func(*state, time.Time) error { return nil })
 }
 
@@ -79,7 +75,7 @@ func (e *Emulator) Calls() (out [][]string, err error) {
 
 // Runner answers utmctl at its place in the bundle, osascript, and what defaults
 // and ifconfig are asked about UTM. Other programs are ErrToolMissing.
-func (e *Emulator) Runner() hypervisor.Runner { return e.run }
+func (e *Emulator) Runner() hypervisor.Runner { return emu.Runner(e.play) }
 
 // bundled is where utmctl lives. C
 const bundled = "/Applications/UTM.app/Contents/MacOS/utmctl"
@@ -96,48 +92,37 @@ type call struct {
 	out, errs bytes.Buffer
 	fault     Fault
 	set       Settings
-	after     []func() // hooks that the change of the state asks for
+	after     emu.Later // hooks that the change of the state asks for
 }
 
-func (e *Emulator) run(ctx context.Context, c hypervisor.Command) (hypervisor.Result, error) {
-	if len(c.Argv) == 0 {
-		return hypervisor.Result{}, errors.New("run: no program given")
+// play runs a program, and prints when it has ended.
+func (e *Emulator) play(ctx context.Context, run *emu.Call) (int, error) {
+	script, err := io.ReadAll(run.Stdin)
+	if err != nil {
+		return 0, err
 	}
-	name := c.Argv[0]
-	if err := ctx.Err(); err != nil {
-		return hypervisor.Result{}, fmt.Errorf("run %s: %w", name, err)
-	}
-	limit := c.Limit
-	if limit <= 0 {
-		limit = hypervisor.DefaultLimit
-	}
-	bounded, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	k := &call{e: e, ctx: bounded, script: string(c.Stdin)}
-	err := e.tx(func(st *state, _ time.Time) error {
-		k.set = st.Settings
-		if !k.parse(c.Argv) {
-			return fmt.Errorf("run %s: %w", name, hypervisor.ErrToolMissing)
+	c := &call{e: e, ctx: ctx, script: string(script)}
+	err = e.tx(func(st *state, _ time.Time) error {
+		c.set = st.Settings
+		if !c.parse(run.Argv) {
+			return emu.Missing(run.Argv[0])
 		}
-		st.Calls = append(st.Calls, slices.Clone(c.Argv))
-		if k.tool == "utmctl" || k.tool == "osascript" {
-			k.fault = st.fault(k.verb)
+		st.Called(run.Argv)
+		if c.tool == "utmctl" || c.tool == "osascript" {
+			c.fault, _ = st.Take(c.verb, c.args)
 		}
 		return nil
 	})
 	if err != nil {
-		return hypervisor.Result{}, err
+		return 0, err
 	}
-	status, err := k.exec()
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return hypervisor.Result{}, fmt.Errorf("run %s: stopped: %w", name, ctx.Err())
-	case err != nil && bounded.Err() != nil:
-		return hypervisor.Result{}, fmt.Errorf("run %s: still running after %v: %w", name, limit, bounded.Err())
-	case err != nil:
-		return hypervisor.Result{}, err
+	status, err := c.exec()
+	if err != nil {
+		return 0, err
 	}
-	return hypervisor.Result{Stdout: k.out.Bytes(), Stderr: k.errs.Bytes(), Status: status}, nil
+	_, err = c.out.WriteTo(run.Stdout)
+	_, err2 := c.errs.WriteTo(run.Stderr)
+	return status, errors.Join(err, err2)
 }
 
 // parse says which program this is; false if the Mac has none.
@@ -161,34 +146,18 @@ func (c *call) parse(argv []string) bool {
 }
 
 // wait lets time pass.
-func (c *call) wait(d time.Duration) error {
-	if d <= 0 {
-		return c.ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-c.ctx.Done():
-		return c.ctx.Err()
-	}
-}
+func (c *call) wait(d time.Duration) error { return emu.Wait(c.ctx, d) }
 
 // change runs one change of the state, and then the hooks that it asks for.
 func (c *call) change(f func(st *state, now time.Time) error) error {
 	err := c.e.tx(f)
-	after := c.after
-	c.after = nil
-	for _, hook := range after {
-		hook()
-	}
+	c.after.Run()
 	return err
 }
 
 // tell notes a hook for after the change.
 func (c *call) tell(hook func(uuid string), uuid string) {
 	if hook != nil {
-		c.after = append(c.after, func() { hook(uuid) })
+		c.after.Add(func() { hook(uuid) })
 	}
 }

@@ -1,6 +1,10 @@
 package utmemu
 
-import "time"
+import (
+	"time"
+
+	"github.com/mutms/mpd-virt-macos/internal/emu"
+)
 
 // FaultKind is what goes wrong with a call.
 type FaultKind string
@@ -55,10 +59,7 @@ type Fault struct {
 func (e *Emulator) Inject(faults ...Fault) error {
 	return e.tx(func(st *state, _ time.Time) error {
 		for _, f := range faults {
-			if f.Times == 0 {
-				f.Times = 1
-			}
-			st.Faults = append(st.Faults, &f)
+			st.Arm(emu.Match{Verb: f.Verb, Times: f.Times}, f)
 		}
 		return nil
 	})
@@ -70,21 +71,4 @@ func (e *Emulator) ClearFaults() error {
 		st.Faults = nil
 		return nil
 	})
-}
-
-// fault takes the fault that a call meets; the zero Fault is none.
-func (st *state) fault(verb string) Fault {
-	for i, f := range st.Faults {
-		if f.Verb != "" && f.Verb != verb {
-			continue
-		}
-		met := *f
-		if f.Times > 0 {
-			if f.Times--; f.Times == 0 {
-				st.Faults = append(st.Faults[:i:i], st.Faults[i+1:]...)
-			}
-		}
-		return met
-	}
-	return Fault{}
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mutms/mpd-virt-macos/internal/emu"
 )
 
 // make makes a VM from name, architecture, memory in MiB, cores, MAC, disk and
@@ -51,7 +53,7 @@ func (c *call) make() error {
 		st.VMs = append(st.VMs, v)
 		if hook := c.e.opts.Hooks.Made; hook != nil {
 			made := v.clone()
-			c.after = append(c.after, func() { hook(made) })
+			c.after.Add(func() { hook(made) })
 		}
 		fmt.Fprintf(&c.out, "virtual machine id %s", v.UUID) // R
 		return nil
@@ -143,7 +145,7 @@ func (c *call) detach() error {
 			gone := !slices.Contains(c.args[2:], d.ID)
 			if hook := c.e.opts.Hooks.Detached; gone && hook != nil {
 				uuid, d := v.UUID, d
-				c.after = append(c.after, func() { hook(uuid, d) })
+				c.after.Add(func() { hook(uuid, d) })
 			}
 			if gone {
 				st.drop(d)
@@ -151,7 +153,7 @@ func (c *call) detach() error {
 			return gone
 		})
 		if c.set.Delay > 0 { // R: stale or -609 for about a second
-			st.Faults = append(st.Faults, &Fault{Kind: FaultEvent, Number: -609, Text: "Connection is invalid.", Times: 1})
+			st.Arm(emu.Match{Times: 1}, Fault{Kind: FaultEvent, Number: -609, Text: "Connection is invalid."})
 		}
 		return nil
 	})

@@ -85,7 +85,7 @@ func (c *call) request() error {
 
 func (c *call) stopped(uuid string, killed bool) {
 	if hook := c.e.opts.Hooks.Stopped; hook != nil {
-		c.after = append(c.after, func() { hook(uuid, killed) })
+		c.after.Add(func() { hook(uuid, killed) })
 	}
 }
 

@@ -1,12 +1,13 @@
 package utmemu
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mutms/mpd-virt-macos/internal/emu"
 )
 
 // The words of a status. C: all that there are
@@ -84,9 +85,7 @@ func (v *VM) pass(by, to string, now time.Time, d time.Duration) {
 // uuid makes a UUID that differs from all before.
 func (st *state) uuid() string {
 	st.Made++
-	h := sha256.Sum256(fmt.Appendf(nil, "utmemu %d", st.Made))
-	h[6], h[8] = h[6]&0x0f|0x40, h[8]&0x3f|0x80 // a random UUID by its form
-	return fmt.Sprintf("%X-%X-%X-%X-%X", h[:4], h[4:6], h[6:8], h[8:10], h[10:16])
+	return strings.ToUpper(emu.UUID(fmt.Sprintf("utmemu %d", st.Made)))
 }
 
 // find takes a UUID, and else the first VM of that exact name. C
