@@ -17,6 +17,7 @@ package hypervisor
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 )
 
@@ -122,19 +123,50 @@ type Hypervisor interface {
 	States(ctx context.Context) ([]Machine, error)
 }
 
-// CreateSpec says what VM a Creator makes.
+// CreateSpec says what VM a Creator makes. There are no defaults.
 type CreateSpec struct {
 	Octet Octet
-	User  User
-	RAM   Size // zero: the backend's default
-	Disk  Size // zero: the backend's default
+	Arch  string           // "arm64" or "amd64", as runtime.GOARCH: this machine's own
+	RAM   Size             // whole MiB
+	Cores int              // from 1
+	MAC   net.HardwareAddr // of the network card, by which the seed finds it; six bytes, of one machine
+	// Disk and Seed are absolute paths of raw disks. The disk has the size of the
+	// file. Both are copied: they may be deleted when Create has returned.
+	Disk, Seed string
 }
 
-// Creator is a backend that makes a VM from nothing.
+// Creator is a backend that makes a VM from nothing but a disk with an
+// installed system and a seed, the small second disk from which the system's
+// first boot learns who it is. It is a Lifecycle, too: whoever creates a VM
+// starts it next. The guest sees both disks without more than Debian's kernel
+// for clouds has: virtio.
 type Creator interface {
-	// Create makes and starts the VM mpd-NNN. ErrTaken if that name is
-	// taken. On failure nothing that it made stays behind.
-	Create(ctx context.Context, spec CreateSpec) (Machine, error)
+	Lifecycle
+
+	// CanCreate says why Create would be refused, without making anything:
+	// ErrTaken, or what Available says.
+	CanCreate(ctx context.Context, o Octet) error
+
+	// Create makes the VM mpd-NNN and leaves it stopped. It checks what
+	// CanCreate checks. If the VM was made but something failed after it, Made
+	// holds it beside the error. When ctx ends, the tool is ended, and what it
+	// left is the caller's to find by Locate. progress is as with
+	// Cloner.Clone.
+	Create(ctx context.Context, spec CreateSpec, progress func(string)) (Made, error)
+
+	// Seed names the drive with the seed, of a VM that Create made and that
+	// was not changed since. ErrNoMachine if there is no such VM.
+	Seed(ctx context.Context, uuid string) (drive string, err error)
+
+	// Detach takes exactly that drive from the VM and destroys it; all others
+	// stay. A drive that is gone already is fine. ErrState if the VM is not
+	// stopped. After an error the drive must be taken for attached.
+	Detach(ctx context.Context, uuid, drive string) error
+
+	// Shutdown asks the guest to shut down and waits until it has; a stopped
+	// VM is fine. It never cuts the power: a guest that does not shut down in
+	// time is an error, and runs on. ErrState if the VM's state is not known.
+	Shutdown(ctx context.Context, uuid string) error
 }
 
 // CloneSpec says what VM a Cloner makes.
@@ -146,7 +178,7 @@ type CloneSpec struct {
 	Disk     Size   // zero: as the template
 }
 
-// Made is a VM that Clone made.
+// Made is a VM that Clone or Create made.
 type Made struct {
 	Machine
 	// Warnings are for people: what of the spec could not be had.

@@ -30,6 +30,7 @@ type check struct {
 	*testing.T
 	h    Harness
 	w    World
+	dir  string // of files that all cases of a Run share
 	rule string // the sentence that the case checks
 }
 

@@ -118,16 +118,15 @@ func cloneCases() []testCase {
 				_, err := c.cloner().Clone(ctx, hypervisor.CloneSpec{Octet: octet, Template: template}, nil)
 				return err
 			}))
-			c.w.Break(None)
-			c.settle()
-			vm, err := c.w.Backend.Locate(c.context(), hypervisor.Query{Octet: octet})
-			if left := c.named(vmName); len(left) == 0 {
-				c.is("Locate after a Clone that left nothing", err, hypervisor.ErrNoMachine)
-			} else if err != nil || vm.UUID != left[0].UUID {
-				c.wrong("Locate = %+v, %v after a Clone that left %+v", vm, err, left[0])
-			}
+			c.leftToLocate("Clone")
 		}},
-		{"progress", cloneProgress, checkProgress},
+		{"progress", cloneProgress, func(c *check) {
+			c.templates()
+			c.progress("Clone", func(progress func(string)) error {
+				_, err := c.cloner().Clone(c.context(), hypervisor.CloneSpec{Octet: octet, Template: template}, progress)
+				return err
+			})
+		}},
 	}
 }
 
@@ -193,6 +192,13 @@ func checkSizes(c *check) {
 	}
 }
 
+// later lets pass what a slow tool still does.
+func (c *check) later() {
+	if !c.h.RealTime {
+		<-time.After(time.Minute)
+	}
+}
+
 // settle lets goroutines end that outlive their call.
 func (c *check) settle() {
 	if !c.h.RealTime {
@@ -200,10 +206,24 @@ func (c *check) settle() {
 	}
 }
 
-func checkProgress(c *check) {
-	c.templates()
+// leftToLocate checks that Locate finds what a call left that was ended.
+func (c *check) leftToLocate(what string) {
+	c.Helper()
+	c.w.Break(None)
+	c.settle()
+	vm, err := c.w.Backend.Locate(c.context(), hypervisor.Query{Octet: octet})
+	if left := c.named(vmName); len(left) == 0 {
+		c.is("Locate after a "+what+" that left nothing", err, hypervisor.ErrNoMachine)
+	} else if err != nil || vm.UUID != left[0].UUID {
+		c.wrong("Locate = %+v, %v after a %s that left %+v", vm, err, what, left[0])
+	}
+}
+
+// progress checks what a call tells while it runs.
+func (c *check) progress(what string, call func(progress func(string)) error) {
+	c.Helper()
 	var inside, after atomic.Bool
-	_, err := c.cloner().Clone(c.context(), hypervisor.CloneSpec{Octet: octet, Template: template}, func(line string) {
+	err := call(func(line string) {
 		if inside.Swap(true) {
 			c.wrong("progress is called from two goroutines at a time")
 		}
@@ -220,9 +240,7 @@ func checkProgress(c *check) {
 	})
 	after.Store(true)
 	if err != nil {
-		c.fatal("Clone = %v", err)
+		c.fatal("%s = %v", what, err)
 	}
-	if !c.h.RealTime { // late calls would come now
-		<-time.After(time.Minute)
-	}
+	c.later() // late calls would come now
 }

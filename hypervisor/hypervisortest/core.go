@@ -106,8 +106,9 @@ func checkCapabilities(c *check) {
 		}
 		for i := range capability.NumMethod() {
 			name := capability.Method(i).Name
-			// A Cloner's power methods are those of a Lifecycle, too.
-			if _, power := reflect.TypeFor[hypervisor.Lifecycle]().MethodByName(name); power && capability == reflect.TypeFor[hypervisor.Cloner]() {
+			// The power methods of a Cloner and of a Creator are those of a
+			// Lifecycle, too.
+			if _, power := reflect.TypeFor[hypervisor.Lifecycle]().MethodByName(name); power && capability != reflect.TypeFor[hypervisor.Lifecycle]() {
 				continue
 			}
 			if _, has := backend.MethodByName(name); has {

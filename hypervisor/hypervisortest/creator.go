@@ -2,75 +2,143 @@ package hypervisortest
 
 import (
 	"context"
-	"fmt"
+	"os"
+	"slices"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 )
 
-func creatorCases(Harness) []testCase {
-	cases := []testCase{
-		{"Create starts the VM", createStarts, func(c *check) {
-			c.neighbours()
-			before := c.snapshot()
-			made, err := c.create(c.context())
-			if err != nil {
-				c.fatal("Create = %v", err)
-			}
-			vm, ok := c.vm(made.UUID)
-			if _, old := before[made.UUID]; old || !ok || vm.Name != vmName || vm.State != hypervisor.Running || made.Name != vmName || made.State != hypervisor.Running {
-				c.wrong("Create = %+v, and there is %+v; want it running", made, vm)
-			}
-			after := c.snapshot()
-			delete(after, made.UUID)
-			if text(after) != text(before) {
-				c.wrong("Create changed other VMs:\n\tbefore %s\n\tafter  %s", text(before), text(after))
-			}
+func creatorCases(h Harness) []testCase {
+	return slices.Concat(createRefusals(), createCases(), seedCases(), detachCases(h), shutdownCases(h))
+}
+
+// createRefusals: what CanCreate refuses, Create refuses, too, and neither makes
+// anything.
+func createRefusals() (cases []testCase) {
+	for _, m := range []struct {
+		name, rule string
+		do         func(c *check) (hypervisor.Made, error)
+	}{
+		{"CanCreate", canCreateSays, func(c *check) (hypervisor.Made, error) {
+			return hypervisor.Made{}, c.creator().CanCreate(c.context(), octet)
 		}},
-		{"Create while a VM has the name", createTaken, func(c *check) { c.createTaken(vmName) }},
-		{"Create while a VM has the name in other case", errTaken, func(c *check) { c.createTaken("Mpd-150") }},
-		{"Create twice", createTaken, func(c *check) {
-			if _, err := c.create(c.context()); err != nil {
-				c.fatal("Create = %v", err)
+		{"Create", createChecks, func(c *check) (hypervisor.Made, error) { return c.create(c.spec()) }},
+	} {
+		refuses := func(name, rule string, want error, prepare func(c *check)) {
+			cases = append(cases, testCase{m.name + " " + name, rule, func(c *check) {
+				c.neighbours()
+				prepare(c)
+				c.unchanged(func() {
+					made, err := m.do(c)
+					c.is(m.name, err, want)
+					c.madeNothing(made, err)
+				})
+			}})
+		}
+		refuses("while a VM has the name", m.rule, hypervisor.ErrTaken, func(c *check) { c.add(2, vmName, hypervisor.Stopped) })
+		refuses("while a VM has the name in other case", errTaken, hypervisor.ErrTaken, func(c *check) { c.add(2, "Mpd-150", hypervisor.Stopped) })
+		refuses("while a VM has the address", errTaken, hypervisor.ErrTaken, func(c *check) {
+			c.need(!c.h.NoAddresses, "addresses")
+			if p, _ := c.w.Backend.Network(c.context()); !p.IsValid() {
+				c.Skip("the backend has no network of its own")
 			}
+			c.addAt(2, "other", hypervisor.Running, c.addr(byte(octet)))
+		})
+		for _, f := range unanswered() {
+			cases = append(cases, testCase{m.name + " " + f.String(), m.rule, func(c *check) {
+				c.neighbours()
+				c.breakTool(f)
+				c.unchanged(func() {
+					made, err := m.do(c)
+					c.unanswered(m.name, f, err)
+					c.madeNothing(made, err)
+				})
+				c.w.Break(None)
+				if _, err := m.do(c); err != nil {
+					c.wrong("%s once the tool works again = %v", m.name, err)
+				}
+			}})
+		}
+	}
+	return append(cases, testCase{"CanCreate makes nothing", canCreateSays, func(c *check) {
+		c.neighbours()
+		c.unchanged(func() {
+			if err := c.creator().CanCreate(c.context(), octet); err != nil {
+				c.wrong("CanCreate = %v, with nothing in the way", err)
+			}
+		})
+	}})
+}
+
+func createCases() []testCase {
+	cases := []testCase{
+		{"Create leaves it stopped", createStopped, func(c *check) { c.creates(c.spec()) }},
+		{"Create twice", createChecks, func(c *check) {
+			c.creates(c.spec())
 			c.unchanged(func() {
-				_, err := c.create(c.context())
+				_, err := c.create(c.spec())
 				c.is("the second Create", err, hypervisor.ErrTaken)
 			})
 		}},
-		{"Create while the tool hangs", methodsHonest, func(c *check) {
+		{"Create and Start", creatorStarts, func(c *check) { c.starts(c.creates(c.spec()).UUID) }},
+		{"Create and the files are deleted", createCopies, func(c *check) {
+			spec := c.spec()
+			made := c.creates(spec)
+			for _, file := range []string{spec.Disk, spec.Seed} {
+				if err := os.Remove(file); err != nil {
+					c.wrong("after Create: %v", err)
+				}
+			}
+			c.starts(made.UUID)
+		}},
+		{"Create with sizes", createDisk, func(c *check) {
+			c.need(c.w.Sizes != nil, "Sizes")
+			spec := c.spec()
+			ram, disk := c.w.Sizes(c.creates(spec).UUID)
+			if ram != spec.RAM || disk != diskSize {
+				c.wrong("the VM has %v of memory and a disk of %v, want %v and %v", ram, disk, spec.RAM, diskSize)
+			}
+		}},
+		{"Create with a MAC", createMAC, func(c *check) {
+			c.need(c.w.MAC != nil, "MAC")
+			spec := c.spec()
+			if mac := c.w.MAC(c.creates(spec).UUID); mac.String() != spec.MAC.String() {
+				c.wrong("the VM's card is %v, want %v", mac, spec.MAC)
+			}
+		}},
+		{"Create with drives", createStopped, func(c *check) {
+			c.need(c.w.Drives != nil, "Drives")
+			if drives := c.w.Drives(c.creates(c.spec()).UUID); len(drives) != 2 {
+				c.wrong("the VM has the drives %q, want a disk and a seed", drives)
+			}
+		}},
+		{"Create at the same time", methodsAtOnce, checkCreateAtOnce},
+		{"Create that fails after the VM was made", cloneMade, func(c *check) {
+			c.breakTool(SilentAfterMaking)
+			made, err := c.create(c.spec())
+			if there := c.named(vmName); err == nil || len(there) != 1 || !holds(made, there[0]) {
+				c.wrong("Create = %+v, %v, and there is %+v", made, err, there)
+			}
+		}},
+		{"Create ends with its context", cloneEnds, func(c *check) {
+			spec := c.spec()
 			c.breakTool(Hang)
-			c.unanswered("Create", Hang, c.ends("Create", func(ctx context.Context) error { _, err := c.create(ctx); return err }))
+			c.unanswered("Create", Hang, c.ends("Create", func(ctx context.Context) error {
+				_, err := c.creator().Create(ctx, spec, nil)
+				return err
+			}))
+			c.leftToLocate("Create")
+		}},
+		{"Create tells its progress", createProgress, func(c *check) {
+			spec := c.spec()
+			c.progress("Create", func(progress func(string)) error {
+				_, err := c.creator().Create(c.context(), spec, progress)
+				return err
+			})
 		}},
 	}
-	for _, f := range append(unanswered(), NoStart) {
-		cases = append(cases, testCase{"Create " + f.String(), createNothing, func(c *check) {
-			c.neighbours()
-			c.breakTool(f)
-			c.unchanged(func() {
-				made, err := c.create(c.context())
-				c.unanswered("Create", f, err)
-				if err != nil && made != (hypervisor.Machine{}) {
-					c.wrong("%s: Create = %+v beside %v", f, made, err)
-				}
-			})
-			c.w.Break(None)
-			if _, err := c.create(c.context()); err != nil {
-				c.wrong("Create once the tool works again = %v", err)
-			}
-		}})
+	for _, f := range []Fault{Ignored, Slow, BusyOnce} {
+		cases = append(cases, testCase{"Create " + f.String(), createStopped, func(c *check) { c.createsHonestly(f) }})
 	}
 	return cases
-}
-
-func (c *check) create(ctx context.Context) (hypervisor.Machine, error) {
-	return c.w.Backend.(hypervisor.Creator).Create(ctx, hypervisor.CreateSpec{Octet: octet, User: "dev"})
-}
-
-func (c *check) createTaken(name string) {
-	c.Helper()
-	c.add(1, name, hypervisor.Stopped)
-	c.unchanged(func() {
-		_, err := c.create(c.context())
-		c.is(fmt.Sprintf("Create beside a VM %s", name), err, hypervisor.ErrTaken)
-	})
 }

@@ -24,6 +24,9 @@
 // that is; where a hypervisor honestly differs, a field of the Harness says so.
 // Which capabilities are checked is what the backend's methods say.
 //
+// A Creator gets a disk and a seed that are small files of zeros: nothing boots from
+// them, so that a VM that was made runs without a guest.
+//
 // # Time
 //
 // Each case runs in a bubble of package testing/synctest, so waits and

@@ -1,6 +1,7 @@
 package hypervisortest
 
 import (
+	"net"
 	"testing"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
@@ -28,6 +29,10 @@ type Harness struct {
 
 	// NoAddresses says that the hypervisor does not know its guests' addresses.
 	NoAddresses bool
+
+	// DeafGuests says that no system runs in the VMs that would shut down when it
+	// is asked to.
+	DeafGuests bool
 
 	// Renames says that Adopted gives the VM the name mpd-NNN.
 	Renames bool
@@ -70,8 +75,19 @@ type World struct {
 	// AddTemplate gives the hypervisor a template from which a Cloner can clone.
 	AddTemplate func(name string)
 
-	// Sizes are the sizes of a VM's memory and disk.
+	// Sizes are the sizes of a VM's memory and of the disk with its system.
 	Sizes func(uuid string) (ram, disk hypervisor.Size)
+
+	// Drives are the drives of a VM as the hypervisor has them, each by the name
+	// that a Creator's Seed would give it. The first is the disk with the system.
+	Drives func(uuid string) []string
+
+	// MAC is the address of a VM's network card.
+	MAC func(uuid string) net.HardwareAddr
+
+	// Deafen makes the guest of a VM that runs ignore that it is asked to shut
+	// down. All others do it, unless Harness.DeafGuests.
+	Deafen func(uuid string)
 
 	// Calls is how often the outside tool was started so far.
 	Calls func() int

@@ -10,11 +10,13 @@ import (
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 )
 
-// action is a method of Lifecycle.
+// action is a method that changes the state of a VM: those of Lifecycle, and a
+// Creator's Shutdown.
 type action struct {
-	name string
-	rule string
-	do   func(l hypervisor.Lifecycle, ctx context.Context, uuid string) error
+	name    string
+	rule    string
+	unknown string // the sentence about states that are not known
+	do      func(l hypervisor.Lifecycle, ctx context.Context, uuid string) error
 	// ends are the states in which success leaves a VM that was in state from;
 	// nil if the contract does not promise that the action works there.
 	ends func(from hypervisor.State) []hypervisor.State
@@ -26,10 +28,10 @@ type action struct {
 
 func actions() []action {
 	return []action{
-		{"Start", startRuns, hypervisor.Lifecycle.Start, startEnds, []hypervisor.State{hypervisor.Running}, hypervisor.Stopped},
-		{"Suspend", suspendSaves, hypervisor.Lifecycle.Suspend, suspendEnds, []hypervisor.State{hypervisor.Suspended, hypervisor.Stopped}, hypervisor.Running},
-		{"Kill", killCuts, hypervisor.Lifecycle.Kill, killEnds, []hypervisor.State{hypervisor.Stopped}, hypervisor.Running},
-		{"Delete", deleteAll, hypervisor.Lifecycle.Delete, deleteEnds, []hypervisor.State{hypervisor.Missing}, hypervisor.Running},
+		{"Start", startRuns, notKnown, hypervisor.Lifecycle.Start, startEnds, []hypervisor.State{hypervisor.Running}, hypervisor.Stopped},
+		{"Suspend", suspendSaves, notKnown, hypervisor.Lifecycle.Suspend, suspendEnds, []hypervisor.State{hypervisor.Suspended, hypervisor.Stopped}, hypervisor.Running},
+		{"Kill", killCuts, notKnown, hypervisor.Lifecycle.Kill, killEnds, []hypervisor.State{hypervisor.Stopped}, hypervisor.Running},
+		{"Delete", deleteAll, notKnown, hypervisor.Lifecycle.Delete, deleteEnds, []hypervisor.State{hypervisor.Missing}, hypervisor.Running},
 	}
 }
 
@@ -67,48 +69,54 @@ func deleteEnds(hypervisor.State) []hypervisor.State {
 
 func lifecycleCases(h Harness) (cases []testCase) {
 	for _, a := range actions() {
-		add := func(name, rule string, run func(c *check)) {
-			cases = append(cases, testCase{a.name + " " + name, rule, run})
-		}
-		for _, from := range h.states() {
-			if ends := a.ends(from); ends != nil {
-				add(fmt.Sprintf("from %s", from), a.rule, func(c *check) { c.acts(a, from, ends) })
-			} else {
-				add(fmt.Sprintf("while %s", from), readBack, func(c *check) { c.honest(a, from, None) })
-			}
-		}
-		add("in an unknown state", notKnown, func(c *check) { c.refuses(a) })
-		add("of a VM that is gone", goneRule(a), func(c *check) { c.gone(a) })
-		add("after the name went to another VM", errDrift, func(c *check) {
-			c.need(c.w.Rename != nil, "Rename")
-			vm := c.in(a.from)
-			c.w.Rename(vm.UUID, "precious")
-			c.drifted(a, vm)
-		})
-		add("while two VMs have the name", errDrift, func(c *check) {
-			c.need(!c.h.UniqueNames, "VMs of one name")
-			c.drifted(a, c.in(a.from))
-		})
-		add("after the VM was replaced", lifecycleUUID, func(c *check) { c.replaced(a) })
-		add("by a name", lifecycleUUID, func(c *check) { c.byName(a) })
-		add("while the tool hangs", methodsHonest, func(c *check) {
-			vm := c.add(1, vmName, a.from)
-			c.breakTool(Hang)
-			err := c.ends(a.name, func(ctx context.Context) error { return a.do(c.lifecycle(), ctx, vm.UUID) })
-			c.unanswered(a.name, Hang, err)
-		})
-		for _, f := range append(unanswered(), Ignored, BusyOnce) {
-			add(f.String(), readBack, func(c *check) { c.honest(a, a.from, f) })
-		}
-		add(Slow.String(), readBack, func(c *check) {
-			c.breakTool(Slow)
-			c.acts(a, a.from, a.ends(a.from))
-		})
+		cases = append(cases, actionCases(a, h)...)
 	}
 	return append(cases,
 		testCase{"Start " + NoStart.String(), readBack, func(c *check) { c.honest(actions()[0], hypervisor.Stopped, NoStart) }},
 		testCase{"at the same time", methodsAtOnce, checkLifecycleAtOnce},
 	)
+}
+
+// actionCases are those of one action.
+func actionCases(a action, h Harness) (cases []testCase) {
+	add := func(name, rule string, run func(c *check)) {
+		cases = append(cases, testCase{a.name + " " + name, rule, run})
+	}
+	for _, from := range h.states() {
+		if ends := a.ends(from); ends != nil {
+			add(fmt.Sprintf("from %s", from), a.rule, func(c *check) { c.acts(a, from, ends) })
+		} else {
+			add(fmt.Sprintf("while %s", from), readBack, func(c *check) { c.honest(a, from, None) })
+		}
+	}
+	add("in an unknown state", a.unknown, func(c *check) { c.refuses(a) })
+	add("of a VM that is gone", goneRule(a), func(c *check) { c.gone(a) })
+	add("after the name went to another VM", errDrift, func(c *check) {
+		c.need(c.w.Rename != nil, "Rename")
+		vm := c.in(a.from)
+		c.w.Rename(vm.UUID, "precious")
+		c.drifted(a, vm)
+	})
+	add("while two VMs have the name", errDrift, func(c *check) {
+		c.need(!c.h.UniqueNames, "VMs of one name")
+		c.drifted(a, c.in(a.from))
+	})
+	add("after the VM was replaced", lifecycleUUID, func(c *check) { c.replaced(a) })
+	add("by a name", lifecycleUUID, func(c *check) { c.byName(a) })
+	add("while the tool hangs", methodsHonest, func(c *check) {
+		vm := c.add(1, vmName, a.from)
+		c.breakTool(Hang)
+		err := c.ends(a.name, func(ctx context.Context) error { return a.do(c.lifecycle(), ctx, vm.UUID) })
+		c.unanswered(a.name, Hang, err)
+	})
+	for _, f := range append(unanswered(), Ignored, BusyOnce) {
+		add(f.String(), readBack, func(c *check) { c.honest(a, a.from, f) })
+	}
+	add(Slow.String(), readBack, func(c *check) {
+		c.breakTool(Slow)
+		c.acts(a, a.from, a.ends(a.from))
+	})
+	return cases
 }
 
 func goneRule(a action) string {

@@ -279,28 +279,6 @@ func size(want, otherwise hypervisor.Size) string {
 	return strconv.FormatInt(int64(want), 10)
 }
 
-func (b memory) Create(ctx context.Context, spec hypervisor.CreateSpec) (hypervisor.Machine, error) {
-	name := spec.Octet.VMName()
-	rows, err := b.list(ctx)
-	if err == nil {
-		err = b.free(rows, spec.Octet)
-	}
-	if err != nil {
-		return hypervisor.Machine{}, fmt.Errorf("create %s: %w", name, err)
-	}
-	if _, err = b.call(ctx, "create", name); err == nil {
-		var vm hypervisor.Machine
-		if vm, err = b.Locate(ctx, hypervisor.Query{Octet: spec.Octet}); err == nil {
-			if err = b.Start(ctx, vm.UUID); err == nil {
-				vm.State = hypervisor.Running
-				return vm, nil
-			}
-			_, _ = b.call(context.WithoutCancel(ctx), "delete", vm.UUID) // the first error says more
-		}
-	}
-	return hypervisor.Machine{}, fmt.Errorf("create %s: %w", name, err)
-}
-
 func (b memory) Adopted(ctx context.Context, o hypervisor.Octet, m hypervisor.Machine) error {
 	rows, err := b.list(ctx)
 	if err != nil {

@@ -21,7 +21,7 @@ type mistake struct {
 }
 
 func mistakes() []mistake {
-	return append(append(append(coreMistakes(), locateMistakes()...), append(statesMistakes(), lifecycleMistakes()...)...), makerMistakes()...)
+	return append(append(append(coreMistakes(), locateMistakes()...), append(statesMistakes(), lifecycleMistakes()...)...), append(makerMistakes(), creatorMistakes()...)...)
 }
 
 func coreMistakes() []mistake {
@@ -106,13 +106,13 @@ func coreMistakes() []mistake {
 			w.available = func(ctx context.Context) error { return errors.Join(alone(), b.Available(ctx)) }
 			w.start = func(ctx context.Context, uuid string) error { return errors.Join(alone(), b.Start(ctx, uuid)) }
 		}},
-		{"does not look at the context", []string{"Hypervisor/the context ends a call", "Creator/Create while the tool hangs",
+		{"does not look at the context", []string{"Hypervisor/the context ends a call", "Creator/Create ends with its context",
 			"Adopter/Adopted while the tool hangs", "Cloner/Clone ends with its context"}, func(b memory, w *wrong) {
 			w.locate = func(ctx context.Context, q hypervisor.Query) (hypervisor.Machine, error) {
 				return b.Locate(context.WithoutCancel(ctx), q)
 			}
-			w.create = func(ctx context.Context, s hypervisor.CreateSpec) (hypervisor.Machine, error) {
-				return b.Create(context.WithoutCancel(ctx), s)
+			w.create = func(ctx context.Context, s hypervisor.CreateSpec, progress func(string)) (hypervisor.Made, error) {
+				return b.Create(context.WithoutCancel(ctx), s, progress)
 			}
 			w.clone = func(ctx context.Context, s hypervisor.CloneSpec, p func(string)) (hypervisor.Made, error) {
 				return b.Clone(context.WithoutCancel(ctx), s, p)

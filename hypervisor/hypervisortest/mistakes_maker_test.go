@@ -123,47 +123,7 @@ func makerMistakes() []mistake {
 			time.AfterFunc(10*time.Second, func() { progress("late") })
 		})},
 		{"progress of a terminal", []string{"Cloner/progress"}, progressing(func(progress func(string)) { progress("\rCopying ... 12 %") })},
-	}, append(append(creatorMistakes(), adopterMistakes()...), resizerMistakes()...)...)
-}
-
-func creatorMistakes() []mistake {
-	created := func(f func(b memory, ctx context.Context, vm hypervisor.Machine, err error) (hypervisor.Machine, error)) func(memory, *wrong) {
-		return func(b memory, w *wrong) {
-			w.create = func(ctx context.Context, spec hypervisor.CreateSpec) (hypervisor.Machine, error) {
-				vm, err := b.Create(ctx, spec)
-				return f(b, ctx, vm, err)
-			}
-		}
-	}
-	return []mistake{
-		{"Create leaves it stopped", []string{"Creator/Create starts the VM"}, created(func(b memory, ctx context.Context, vm hypervisor.Machine, err error) (hypervisor.Machine, error) {
-			if err == nil {
-				err = b.Kill(ctx, vm.UUID)
-			}
-			return vm, err
-		})},
-		{"Create replaces what has the name", []string{"Creator/Create while*", "Creator/Create twice"}, func(b memory, w *wrong) {
-			w.create = func(ctx context.Context, spec hypervisor.CreateSpec) (hypervisor.Machine, error) {
-				for _, name := range []string{vmName, "Mpd-150"} {
-					_, _ = b.call(ctx, "delete", name)
-				}
-				return b.Create(ctx, spec)
-			}
-		}},
-		{"Create leaves what it made", []string{"Creator/Create VMs cannot be started"}, func(b memory, w *wrong) {
-			w.create = func(ctx context.Context, spec hypervisor.CreateSpec) (hypervisor.Machine, error) {
-				vm, err := b.Create(ctx, spec)
-				if err != nil && b.tool.fault == NoStart {
-					_, _ = b.call(ctx, "create", spec.Octet.VMName())
-				}
-				return vm, err
-			}
-		}},
-		{"Create succeeds always", []string{"Creator/Create tool*", "Creator/Create service down", "Creator/Create while the tool hangs"}, created(
-			func(_ memory, _ context.Context, vm hypervisor.Machine, _ error) (hypervisor.Machine, error) {
-				return vm, nil
-			})},
-	}
+	}, append(adopterMistakes(), resizerMistakes()...)...)
 }
 
 func adopterMistakes() []mistake {

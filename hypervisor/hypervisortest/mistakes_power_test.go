@@ -7,8 +7,9 @@ import (
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 )
 
-// power is a method of Lifecycle, and how it is replaced.
+// power is a method that is an action, and how it is replaced.
 type power struct {
+	group      string // of its cases
 	name, verb string
 	right      func(b memory, ctx context.Context, uuid string) error
 	replace    func(w *wrong, f func(ctx context.Context, uuid string) error)
@@ -18,10 +19,11 @@ type powerFunc = func(ctx context.Context, uuid string) error
 
 func powers() []power {
 	return []power{
-		{"Start", "start", memory.Start, func(w *wrong, f powerFunc) { w.start = f }},
-		{"Suspend", "suspend", memory.Suspend, func(w *wrong, f powerFunc) { w.suspend = f }},
-		{"Kill", "stop", memory.Kill, func(w *wrong, f powerFunc) { w.kill = f }},
-		{"Delete", "delete", memory.Delete, func(w *wrong, f powerFunc) { w.delete = f }},
+		{"Lifecycle", "Start", "start", memory.Start, func(w *wrong, f powerFunc) { w.start = f }},
+		{"Lifecycle", "Suspend", "suspend", memory.Suspend, func(w *wrong, f powerFunc) { w.suspend = f }},
+		{"Lifecycle", "Kill", "stop", memory.Kill, func(w *wrong, f powerFunc) { w.kill = f }},
+		{"Lifecycle", "Delete", "delete", memory.Delete, func(w *wrong, f powerFunc) { w.delete = f }},
+		{"Creator", "Shutdown", "shutdown", memory.Shutdown, func(w *wrong, f powerFunc) { w.shutdown = f }},
 	}
 }
 
@@ -29,17 +31,17 @@ func lifecycleMistakes() (out []mistake) {
 	for _, p := range powers() {
 		add := func(name string, fails []string, do func(b memory, ctx context.Context, uuid string) error) {
 			for i, f := range fails {
-				fails[i] = "Lifecycle/" + p.name + " " + f
+				fails[i] = p.group + "/" + p.name + " " + f
 			}
 			out = append(out, mistake{p.name + " " + name, fails, func(b memory, w *wrong) {
 				p.replace(w, func(ctx context.Context, uuid string) error { return do(b, ctx, uuid) })
 			}})
 		}
 		// what works, and nothing else
-		works := map[string][]string{"Start": {"from stopped", "from suspended", "from paused"}, "Suspend": {"from running"}, "Kill": {"from running", "from suspended", "from paused"}, "Delete": {"from*"}}
+		works := map[string][]string{"Start": {"from stopped", "from suspended", "from paused"}, "Suspend": {"from running"}, "Kill": {"from running", "from suspended", "from paused"}, "Delete": {"from*"}, "Shutdown": {"from running"}}
 		add("does nothing", works[p.name], func(memory, context.Context, string) error { return nil })
 		add("fails where nothing is to be done", map[string][]string{"Start": {"from running"}, "Suspend": {"from stopped", "from suspended"},
-			"Kill": {"from stopped"}, "Delete": {"of a VM that is gone", "from running"}}[p.name], func(b memory, ctx context.Context, uuid string) error {
+			"Kill": {"from stopped"}, "Shutdown": {"from stopped"}, "Delete": {"of a VM that is gone", "from running"}}[p.name], func(b memory, ctx context.Context, uuid string) error {
 			before, _ := b.Locate(ctx, hypervisor.Query{Octet: octet, UUID: uuid})
 			err := p.right(b, ctx, uuid)
 			after, _ := b.Locate(ctx, hypervisor.Query{Octet: octet, UUID: uuid})

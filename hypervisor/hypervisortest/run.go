@@ -17,13 +17,14 @@ func Run(t *testing.T, h Harness) {
 	}
 	var probed hypervisor.Hypervisor
 	bubble(t, h, func(t *testing.T) { probed = newWorld(t, h).Backend })
+	dir := t.TempDir()
 	for _, g := range groups() {
 		t.Run(g.name, func(t *testing.T) {
 			if why := g.absent(probed, h); why != "" {
 				t.Skip(why)
 			}
 			for _, tc := range g.cases(h) {
-				t.Run(tc.name, func(t *testing.T) { tc.check(t, h) })
+				t.Run(tc.name, func(t *testing.T) { tc.check(t, h, dir) })
 			}
 		})
 	}
@@ -68,9 +69,9 @@ type testCase struct {
 	run  func(c *check)
 }
 
-func (tc testCase) check(t *testing.T, h Harness) {
+func (tc testCase) check(t *testing.T, h Harness, dir string) {
 	bubble(t, h, func(t *testing.T) {
-		c := &check{T: t, h: h, rule: tc.rule, w: newWorld(t, h)}
+		c := &check{T: t, h: h, dir: dir, rule: tc.rule, w: newWorld(t, h)}
 		tc.run(c)
 	})
 }

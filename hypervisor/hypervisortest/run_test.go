@@ -36,10 +36,13 @@ func TestReferenceWithoutMistake(t *testing.T) { Run(t, harness(nil)) }
 
 // A World with the least passes: all that it cannot do is skipped.
 func TestLittleWorld(t *testing.T) {
-	Run(t, Harness{NoAddresses: true, UniqueNames: true, States: []hypervisor.State{hypervisor.Running, hypervisor.Stopped}, New: func(*testing.T) World {
+	Run(t, Harness{NoAddresses: true, UniqueNames: true, DeafGuests: true, States: []hypervisor.State{hypervisor.Running, hypervisor.Stopped}, New: func(*testing.T) World {
 		tool := &memtool{}
 		all := tool.world(memory{tool})
-		return World{Backend: all.Backend, Add: all.Add, Look: all.Look}
+		return World{Backend: all.Backend, Look: all.Look, Add: func(vm hypervisor.Machine) string {
+			defer all.Deafen(vm.UUID)
+			return all.Add(vm)
+		}}
 	}})
 }
 

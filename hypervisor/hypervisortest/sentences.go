@@ -44,9 +44,23 @@ const (
 
 // Creator, Cloner, Adopter.
 const (
-	createStarts   = `Create makes and starts the VM mpd-NNN.`
-	createTaken    = `ErrTaken if that name is taken.`
-	createNothing  = `On failure nothing that it made stays behind.`
+	creatorStarts  = `It is a Lifecycle, too: whoever creates a VM starts it next.`
+	canCreateSays  = `CanCreate says why Create would be refused, without making anything: ErrTaken, or what Available says.`
+	createStopped  = `Create makes the VM mpd-NNN and leaves it stopped.`
+	createChecks   = `It checks what CanCreate checks.`
+	createProgress = `progress is as with Cloner.Clone.`
+	createDisk     = `The disk has the size of the file.`
+	createCopies   = `Both are copied: they may be deleted when Create has returned.`
+	createMAC      = `of the network card, by which the seed finds it; six bytes, of one machine`
+	seedNames      = `Seed names the drive with the seed, of a VM that Create made and that was not changed since.`
+	seedGone       = `ErrNoMachine if there is no such VM.`
+	detachTakes    = `Detach takes exactly that drive from the VM and destroys it; all others stay.`
+	detachAgain    = `A drive that is gone already is fine.`
+	detachStopped  = `ErrState if the VM is not stopped.`
+	detachFails    = `After an error the drive must be taken for attached.`
+	shutdownAsks   = `Shutdown asks the guest to shut down and waits until it has; a stopped VM is fine.`
+	shutdownDeaf   = `It never cuts the power: a guest that does not shut down in time is an error, and runs on.`
+	shutdownState  = `ErrState if the VM's state is not known.`
 	canCloneSays   = `CanClone says why Clone would be refused, without making anything: ErrTaken, ErrNoTemplate, or what Available says.`
 	cloneStopped   = `Clone makes the VM mpd-NNN and leaves it stopped.`
 	cloneChecks    = `It checks what CanClone checks.`

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +24,16 @@ type row struct {
 	Template bool             `json:"template"`
 	RAM      hypervisor.Size  `json:"ram"`
 	Disk     hypervisor.Size  `json:"disk"`
+	MAC      string           `json:"mac"`
+	Drives   []drive          `json:"drives"`
+	Deaf     bool             `json:"deaf"` // the guest does not listen
+}
+
+// drive is a drive of a VM that the tool made.
+type drive struct {
+	ID   string          `json:"id"`
+	Size hypervisor.Size `json:"size"`
+	File string          `json:"file"` // where it is if it was not copied
 }
 
 // memtool is a hypervisor in memory and its command-line tool.
@@ -104,10 +116,8 @@ func (t *memtool) do(args []string) (string, int) {
 		}
 		return string(text), 0
 	}
-	if args[0] == "create" {
-		t.made++
-		t.rows = append(t.rows, &row{UUID: fmt.Sprintf("made-%d", t.made), Name: args[1], State: hypervisor.Stopped})
-		return "", 0
+	if args[0] == "create" || args[0] == "link" {
+		return t.create(args)
 	}
 	r := t.row(args[1])
 	if r == nil {
@@ -115,6 +125,11 @@ func (t *memtool) do(args []string) (string, int) {
 	}
 	switch args[0] {
 	case "start":
+		for _, d := range r.Drives {
+			if _, err := os.Stat(d.File); d.File != "" && err != nil {
+				return err.Error(), refused
+			}
+		}
 		r.State = hypervisor.Running
 	case "suspend":
 		r.State = hypervisor.Suspended
@@ -122,6 +137,12 @@ func (t *memtool) do(args []string) (string, int) {
 		r.State = hypervisor.Stopped
 	case "delete":
 		t.rows = slices.DeleteFunc(t.rows, func(x *row) bool { return x == r })
+	case "shutdown":
+		if !r.Deaf {
+			r.State = hypervisor.Stopped
+		}
+	case "detach":
+		r.Drives = slices.DeleteFunc(slices.Clone(r.Drives), func(d drive) bool { return d.ID == args[2] })
 	case "rename":
 		r.Name = args[2]
 	case "set":
@@ -134,6 +155,28 @@ func (t *memtool) do(args []string) (string, int) {
 		panic("memtool has no verb " + strings.Join(args, " "))
 	}
 	return "", 0
+}
+
+// create makes a VM from name, memory, MAC and files; link leaves the files where
+// they are.
+func (t *memtool) create(args []string) (string, int) {
+	t.made++
+	r := &row{UUID: fmt.Sprintf("made-%d", t.made), Name: args[1], State: hypervisor.Stopped, MAC: args[3]}
+	fmt.Sscan(args[2], &r.RAM)
+	for i, file := range args[4:] {
+		info, err := os.Stat(file)
+		if err != nil {
+			return err.Error(), refused
+		}
+		d := drive{ID: fmt.Sprintf("%s-%d", r.UUID, i), Size: hypervisor.Size(info.Size())}
+		if args[0] == "link" {
+			d.File = file
+		}
+		r.Drives = append(r.Drives, d)
+	}
+	r.Disk = r.Drives[0].Size
+	t.rows = append(t.rows, r)
+	return r.UUID, 0
 }
 
 // row is found by UUID or else, as with real tools, by name.
@@ -189,6 +232,19 @@ func (t *memtool) world(b hypervisor.Hypervisor) World {
 			t.at(uuid, func(r *row) { ram, disk = r.RAM, r.Disk })
 			return ram, disk
 		},
+		Drives: func(uuid string) (ids []string) {
+			t.at(uuid, func(r *row) {
+				for _, d := range r.Drives {
+					ids = append(ids, d.ID)
+				}
+			})
+			return ids
+		},
+		MAC: func(uuid string) (mac net.HardwareAddr) {
+			t.at(uuid, func(r *row) { mac, _ = net.ParseMAC(r.MAC) })
+			return mac
+		},
+		Deafen: func(uuid string) { t.at(uuid, func(r *row) { r.Deaf = true }) },
 		Calls: func() int {
 			t.mu.Lock()
 			defer t.mu.Unlock()

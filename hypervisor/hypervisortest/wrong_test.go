@@ -24,7 +24,11 @@ type wrong struct {
 	at        func(ctx context.Context, addr netip.Addr) ([]hypervisor.Machine, error)
 	resize    func(ctx context.Context, uuid string, spec hypervisor.CloneSpec) ([]string, error)
 	clone     func(ctx context.Context, spec hypervisor.CloneSpec, progress func(string)) (hypervisor.Made, error)
-	create    func(ctx context.Context, spec hypervisor.CreateSpec) (hypervisor.Machine, error)
+	canCreate func(ctx context.Context, o hypervisor.Octet) error
+	create    func(ctx context.Context, spec hypervisor.CreateSpec, progress func(string)) (hypervisor.Made, error)
+	seed      func(ctx context.Context, uuid string) (string, error)
+	detach    func(ctx context.Context, uuid, drive string) error
+	shutdown  func(ctx context.Context, uuid string) error
 	adopted   func(ctx context.Context, o hypervisor.Octet, m hypervisor.Machine) error
 }
 
@@ -119,11 +123,39 @@ func (w *wrong) Clone(ctx context.Context, spec hypervisor.CloneSpec, progress f
 	return w.memory.Clone(ctx, spec, progress)
 }
 
-func (w *wrong) Create(ctx context.Context, spec hypervisor.CreateSpec) (hypervisor.Machine, error) {
-	if w.create != nil {
-		return w.create(ctx, spec)
+func (w *wrong) CanCreate(ctx context.Context, o hypervisor.Octet) error {
+	if w.canCreate != nil {
+		return w.canCreate(ctx, o)
 	}
-	return w.memory.Create(ctx, spec)
+	return w.memory.CanCreate(ctx, o)
+}
+
+func (w *wrong) Create(ctx context.Context, spec hypervisor.CreateSpec, progress func(string)) (hypervisor.Made, error) {
+	if w.create != nil {
+		return w.create(ctx, spec, progress)
+	}
+	return w.memory.Create(ctx, spec, progress)
+}
+
+func (w *wrong) Seed(ctx context.Context, uuid string) (string, error) {
+	if w.seed != nil {
+		return w.seed(ctx, uuid)
+	}
+	return w.memory.Seed(ctx, uuid)
+}
+
+func (w *wrong) Detach(ctx context.Context, uuid, drive string) error {
+	if w.detach != nil {
+		return w.detach(ctx, uuid, drive)
+	}
+	return w.memory.Detach(ctx, uuid, drive)
+}
+
+func (w *wrong) Shutdown(ctx context.Context, uuid string) error {
+	if w.shutdown != nil {
+		return w.shutdown(ctx, uuid)
+	}
+	return w.memory.Shutdown(ctx, uuid)
 }
 
 func (w *wrong) Adopted(ctx context.Context, o hypervisor.Octet, m hypervisor.Machine) error {

@@ -32,8 +32,8 @@ func argvDetach(uuid, drive string, keep []string) []string {
 	return append(argvScript("detach", uuid, drive), keep...)
 }
 
-func argvMake(s MakeSpec) []string {
-	return argvScript("make", s.Name, s.Arch, strconv.FormatInt(int64(s.RAM/hypervisor.MiB), 10), strconv.Itoa(s.Cores),
+func argvMake(s hypervisor.CreateSpec) []string {
+	return argvScript("make", s.Octet.VMName(), archWord(s.Arch), strconv.FormatInt(int64(s.RAM/hypervisor.MiB), 10), strconv.Itoa(s.Cores),
 		s.MAC.String(), s.Disk, s.Seed)
 }
 

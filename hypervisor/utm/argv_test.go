@@ -13,8 +13,8 @@ const (
 	u151 = "0C8F3C3E-1E57-4C8C-9C0B-3C1B62C2B0D4"
 )
 
-func spec() MakeSpec {
-	return MakeSpec{Name: "mpd-150", Arch: "aarch64", RAM: 8 * hypervisor.GiB, Cores: 4, MAC: net.HardwareAddr{0x52, 0x54, 0, 0xab, 0xcd, 0x96},
+func spec() hypervisor.CreateSpec {
+	return hypervisor.CreateSpec{Octet: 150, Arch: "arm64", RAM: 8 * hypervisor.GiB, Cores: 4, MAC: net.HardwareAddr{0x52, 0x54, 0, 0xab, 0xcd, 0x96},
 		Disk: "/Users/a b/.mpd-virt/150/disk.raw", Seed: "/Users/a b/.mpd-virt/150/seed.iso"}
 }
 

@@ -1,6 +1,7 @@
 package utm_test
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -40,13 +41,19 @@ type mac struct {
 	emu      *utmemu.Emulator
 	backend  *utm.Backend
 	settings utmemu.Settings
+	silent   bool // after a VM was made
 }
 
 func newMac(t *testing.T, s utmemu.Settings) *mac {
 	t.Helper()
-	emu, err := utmemu.New(utmemu.Options{Settings: s})
-	m := &mac{T: t, emu: emu, settings: s}
+	m := &mac{T: t, settings: s}
+	emu, err := utmemu.New(utmemu.Options{Settings: s, Hooks: utmemu.Hooks{Made: func(utmemu.VM) {
+		if m.silent {
+			m.inject(utmemu.Fault{Kind: utmemu.FaultEvent, Times: -1, Number: -10000, Text: "AppleEvent handler failed."})
+		}
+	}}})
 	m.must(err)
+	m.emu = emu
 	m.backend = utm.New(utm.Config{Run: emu.Runner()})
 	return m
 }
@@ -91,6 +98,15 @@ func (m *mac) vms() []utmemu.VM {
 	return vms
 }
 
+func (m *mac) vm(uuid string) utmemu.VM {
+	m.Helper()
+	v, ok := m.emu.VM(uuid)
+	if !ok {
+		m.Fatalf("there is no VM %s", uuid)
+	}
+	return v
+}
+
 func (m *mac) world() hypervisortest.World {
 	return hypervisortest.World{
 		Backend: m.backend,
@@ -109,6 +125,22 @@ func (m *mac) world() hypervisortest.World {
 		SetState: m.setState,
 		Rename:   func(uuid, name string) { m.must(m.emu.Edit(uuid, func(v *utmemu.VM) { v.Name = name })) },
 		Remove:   func(uuid string) { m.must(m.emu.Remove(uuid)) },
+		Sizes: func(uuid string) (ram, disk hypervisor.Size) {
+			v := m.vm(uuid)
+			return hypervisor.Size(v.RAM) * hypervisor.MiB, hypervisor.Size(v.Drives[0].HostSize) * hypervisor.MiB
+		},
+		Drives: func(uuid string) (ids []string) {
+			for _, d := range m.vm(uuid).Drives {
+				ids = append(ids, d.ID)
+			}
+			return ids
+		},
+		MAC: func(uuid string) net.HardwareAddr {
+			mac, err := net.ParseMAC(m.vm(uuid).MAC)
+			m.must(err)
+			return mac
+		},
+		Deafen: func(uuid string) { m.must(m.emu.Edit(uuid, func(v *utmemu.VM) { v.Deaf = true })) },
 		Calls: func() int {
 			calls, err := m.emu.Calls()
 			m.must(err)
@@ -136,6 +168,7 @@ func (m *mac) setState(uuid string, s hypervisor.State) {
 
 func (m *mac) breakTool(f hypervisortest.Fault) bool {
 	m.must(m.emu.ClearFaults())
+	m.silent = f == hypervisortest.SilentAfterMaking
 	m.must(m.emu.Change(func(s *utmemu.Settings) {
 		s.Absent, s.NotRunning = f == hypervisortest.ToolMissing, f == hypervisortest.ServiceDown
 		s.OnPath = m.settings.OnPath && !s.Absent
@@ -169,5 +202,5 @@ func (m *mac) breakTool(f hypervisortest.Fault) bool {
 	case hypervisortest.NoStart:
 		always(utmemu.FaultEvent, "start")
 	}
-	return f != hypervisortest.SizesRefused && f != hypervisortest.SilentAfterMaking
+	return f != hypervisortest.SizesRefused
 }

@@ -153,12 +153,12 @@ func decodeMade(out []byte) (string, error) {
 }
 
 // decodeDrives reads the records of scriptDrives.
-func decodeDrives(out []byte) ([]Drive, error) {
+func decodeDrives(out []byte) ([]drive, error) {
 	records, err := decodeRecords(out, "drives")
 	if err != nil {
 		return nil, err
 	}
-	drives := []Drive{}
+	drives := []drive{}
 	seen := map[string]bool{}
 	for i, r := range records {
 		size, err := strconv.ParseInt(r[2], 10, 40)
@@ -166,7 +166,7 @@ func decodeDrives(out []byte) ([]Drive, error) {
 			return nil, unreadable("drives", fmt.Errorf("record %d: %.120q", i+1, r))
 		}
 		seen[r[0]] = true
-		drives = append(drives, Drive{ID: r[0], Removable: r[1] == "true", HostSize: hypervisor.Size(size) * hypervisor.MiB})
+		drives = append(drives, drive{ID: r[0], Removable: r[1] == "true", HostSize: hypervisor.Size(size) * hypervisor.MiB})
 	}
 	return drives, nil
 }

@@ -1,6 +1,7 @@
 package utm
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -83,11 +84,11 @@ func TestDecodeMade(t *testing.T) {
 func TestDecodeDrives(t *testing.T) {
 	for _, tc := range []struct {
 		name, in string
-		want     []Drive
+		want     []drive
 	}{
 		{"two", "drives\n" + u150 + "\x1ffalse\x1f1200\x1e" + u151 + "\x1ftrue\x1f0\x1e\n",
-			[]Drive{{u150, false, 1200 * hypervisor.MiB}, {u151, true, 0}}},
-		{"none", "drives\n\n", []Drive{}},
+			[]drive{{u150, false, 1200 * hypervisor.MiB}, {u151, true, 0}}},
+		{"none", "drives\n\n", []drive{}},
 		{"nothing", "", nil},
 		{"other answer", "vms\n\n", nil},
 		{"cut", "drives\n" + u150 + "\x1ffalse\x1f12", nil},
@@ -107,11 +108,46 @@ func TestDecodeDrives(t *testing.T) {
 
 func TestCheckVersion(t *testing.T) {
 	for text, good := range map[string]bool{
-		"4.6.5\n": true, "4.7.0": true, "4.7.1": false, "4.7.2": false, "4.7.3": true, "5.0.3": true, "4.10": true, "4.6.4": false, "4.6": false,
+		"4.6.5\n": true, "4.7.0": true, "4.7.1": true, "4.7.2": true, "4.7.3": true, "5.0.3": true, "4.10": true, "4.6.4": false, "4.6": false,
 		"3.2.4": false, "": false, "x": false, "4.7.5 (115)": true, "-1.2": false, "1.2.3.4.5": false,
 	} {
 		if err := checkVersion(text); (err == nil) != good {
 			t.Errorf("checkVersion(%q) = %v", text, err)
 		}
+	}
+}
+
+func TestMute(t *testing.T) {
+	for text, want := range map[string]bool{"4.7.0": false, "4.7.1": true, "4.7.2": true, "4.7.2 (113)": true, "4.7.3": false, "4.7": false, "5.0.3": false, "": false} {
+		if err := mute(text); (err != nil) != want {
+			t.Errorf("mute(%q) = %v", text, err)
+		}
+	}
+}
+
+// The seed is the second of two drives, or nothing.
+func TestSeedOf(t *testing.T) {
+	disk, seed := drive{"A", false, 1200 * hypervisor.MiB}, drive{"B", false, 0}
+	for _, tc := range []struct {
+		name   string
+		drives []drive
+		want   string // "": an error
+		is     error
+	}{
+		{"disk and seed", []drive{disk, seed}, "B", nil},
+		{"a disk of nothing yet", []drive{{"A", false, 0}, seed}, "B", nil},
+		{"no drive", []drive{}, "", nil},
+		{"the disk alone", []drive{disk}, "", nil},
+		{"a third drive", []drive{disk, seed, {"C", false, 0}}, "", hypervisor.ErrAmbiguous},
+		{"a CD of a person", []drive{disk, {"B", true, 0}}, "", hypervisor.ErrAmbiguous},
+		{"a disk of a person", []drive{disk, {"B", false, 900 * hypervisor.MiB}}, "", hypervisor.ErrAmbiguous},
+		{"the other way round", []drive{seed, disk}, "", hypervisor.ErrAmbiguous},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := seedOf(tc.drives)
+			if got.ID != tc.want || (err == nil) != (tc.want != "") || tc.is != nil && !errors.Is(err, tc.is) {
+				t.Errorf("seedOf(%v) = %+v, %v; want %q, %v", tc.drives, got, err, tc.want, tc.is)
+			}
+		})
 	}
 }

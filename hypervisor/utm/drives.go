@@ -2,6 +2,7 @@ package utm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,8 +11,8 @@ import (
 	"github.com/mutms/mpd-virt-macos/internal/hint"
 )
 
-// Drive is one drive of a VM.
-type Drive struct {
+// drive is one drive of a VM.
+type drive struct {
 	ID        string // UTM's own; names the drive
 	Removable bool   // its file is not UTM's
 	// HostSize is what the file takes up, rounded down to MiB: 0 also for a seed
@@ -19,19 +20,49 @@ type Drive struct {
 	HostSize hypervisor.Size
 }
 
-// Drives are the drives of the VM uuid in their order: of a VM that Make made, the
-// disk and then the seed. ErrNoMachine if there is no such VM.
-func (b *Backend) Drives(ctx context.Context, uuid string) ([]Drive, error) {
+// mostSeed is what a seed takes up at the most: one of this program is less than
+// a MiB, an installed system hundreds.
+const mostSeed = 64 * hypervisor.MiB
+
+// Seed is the second of exactly two drives. It guesses nothing: with one drive there
+// is an error, and with more, or with a second one that Create cannot have made
+// since it is removable or large, one that is ErrAmbiguous.
+func (b *Backend) Seed(ctx context.Context, uuid string) (string, error) {
 	m, err := b.there(ctx, uuid)
 	if err != nil {
-		return nil, fmt.Errorf("list the drives of VM %s: %w", bounded(uuid), err)
+		return "", fmt.Errorf("find the seed of VM %s: %w", bounded(uuid), err)
 	}
 	drives, err := b.drives(ctx, uuid)
-	if err != nil {
-		return nil, fmt.Errorf("list the drives of %s: %w", title(m), err)
+	if err == nil {
+		var d drive
+		if d, err = seedOf(drives); err == nil {
+			return d.ID, nil
+		}
 	}
-	return drives, nil
+	return "", fmt.Errorf("find the seed of %s: %w", title(m), err)
 }
+
+func seedOf(drives []drive) (drive, error) {
+	unsure := func(text string) (drive, error) {
+		return drive{}, hint.Wrap(&unsureError{text}, "look at the VM's drives in UTM: if one of them is the seed, which holds a private key, remove it there")
+	}
+	switch {
+	case len(drives) < 2:
+		return drive{}, errors.New("the VM has no second drive")
+	case len(drives) > 2:
+		return unsure(fmt.Sprintf("the VM has %d drives, and not a disk and a seed", len(drives)))
+	case drives[1].Removable || drives[1].HostSize > mostSeed:
+		return unsure("the VM's second drive is not the seed that was made")
+	}
+	return drives[1], nil
+}
+
+// unsureError says why no drive is certain to be the seed. It is ErrAmbiguous,
+// without the text of that, which is about VMs.
+type unsureError struct{ text string }
+
+func (e *unsureError) Error() string { return e.text }
+func (e *unsureError) Unwrap() error { return hypervisor.ErrAmbiguous }
 
 func (b *Backend) there(ctx context.Context, uuid string) (hypervisor.Machine, error) {
 	if !uuidText.MatchString(uuid) {
@@ -44,8 +75,8 @@ func (b *Backend) there(ctx context.Context, uuid string) (hypervisor.Machine, e
 	return m, err
 }
 
-func (b *Backend) drives(ctx context.Context, uuid string) ([]Drive, error) {
-	return ask(ctx, func() ([]Drive, error) {
+func (b *Backend) drives(ctx context.Context, uuid string) ([]drive, error) {
+	return ask(ctx, func() ([]drive, error) {
 		out, err := b.script(ctx, argvDrives(uuid), scriptDrives, askLimit)
 		if err != nil {
 			return nil, err
@@ -54,12 +85,12 @@ func (b *Backend) drives(ctx context.Context, uuid string) ([]Drive, error) {
 	})
 }
 
-// Detach takes exactly one drive from the VM uuid and deletes its file, if it is
-// UTM's own; all other drives stay. The VM must be stopped: else ErrState. A drive
-// that is gone already is fine; the last one is refused. Success is the list of
-// drives read back. After an error the drive must be taken for attached: if it is a
-// seed, with the keys that are in it.
+// Detach deletes the drive's file, if it is UTM's own. The last drive of a VM is
+// refused with ErrState. Success is the list of drives read back.
 func (b *Backend) Detach(ctx context.Context, uuid, drive string) error {
+	if drive == "" { // which would be gone already, whatever is attached
+		return fmt.Errorf("detach a drive of VM %s: no drive is named", bounded(uuid))
+	}
 	m, err := b.there(ctx, uuid)
 	if err != nil {
 		return fmt.Errorf("detach a drive of VM %s: %w", bounded(uuid), err)
@@ -70,13 +101,13 @@ func (b *Backend) Detach(ctx context.Context, uuid, drive string) error {
 	return nil
 }
 
-func (b *Backend) detach(ctx context.Context, m hypervisor.Machine, drive string) error {
+func (b *Backend) detach(ctx context.Context, m hypervisor.Machine, id string) error {
 	for try := 1; ; try++ {
 		before, err := b.drives(ctx, m.UUID)
 		if err != nil {
 			return err
 		}
-		keep := ids(slices.DeleteFunc(slices.Clone(before), func(d Drive) bool { return d.ID == drive }))
+		keep := ids(slices.DeleteFunc(slices.Clone(before), func(d drive) bool { return d.ID == id }))
 		switch {
 		case len(keep) == len(before):
 			return nil
@@ -89,11 +120,11 @@ func (b *Backend) detach(ctx context.Context, m hypervisor.Machine, drive string
 		if m.State != hypervisor.Stopped {
 			return hint.Wrap(fmt.Errorf("the VM is %s and must be stopped: %w", m.State, hypervisor.ErrState), "shut the VM down, and try again")
 		}
-		_, failed := b.script(ctx, argvDetach(m.UUID, drive, keep), scriptDetach, askLimit)
+		_, failed := b.script(ctx, argvDetach(m.UUID, id, keep), scriptDetach, askLimit)
 		if final(ctx, failed) {
 			return failed
 		}
-		err = b.detached(ctx, m.UUID, drive, keep, failed)
+		err = b.detached(ctx, m.UUID, id, keep, failed)
 		if numberOf(err) != ConnectionCut || try > repeats {
 			return err
 		}
@@ -129,7 +160,7 @@ func (b *Backend) detached(ctx context.Context, uuid, drive string, keep []strin
 	}
 }
 
-func ids(drives []Drive) []string {
+func ids(drives []drive) []string {
 	out := make([]string, len(drives))
 	for i, d := range drives {
 		out[i] = d.ID

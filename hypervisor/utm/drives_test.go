@@ -31,12 +31,8 @@ func TestDetach(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			m := newMac(t, utmemu.Settings{Delay: delay})
 			v := made(m, "stopped")
-			drives, err := m.backend.Drives(t.Context(), v.UUID)
-			if err != nil || len(drives) != 3 || drives[1].ID != v.Drives[1].ID || drives[0].HostSize != 1200*hypervisor.MiB || !drives[2].Removable {
-				t.Fatalf("Drives = %+v, %v", drives, err)
-			}
 			for range 2 { // and again
-				if err := m.backend.Detach(t.Context(), v.UUID, drives[1].ID); err != nil {
+				if err := m.backend.Detach(t.Context(), v.UUID, v.Drives[1].ID); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -107,9 +103,63 @@ func TestDetachLast(t *testing.T) {
 	if err := m.backend.Detach(t.Context(), "11111111-0000-4000-8000-000000000009", "x"); !errors.Is(err, hypervisor.ErrNoMachine) {
 		t.Errorf("Detach of no VM = %v", err)
 	}
-	if _, err := m.backend.Drives(t.Context(), "mpd-150"); !errors.Is(err, hypervisor.ErrNoMachine) {
-		t.Errorf("Drives of a name = %v", err)
+	if err := m.backend.Detach(t.Context(), v.UUID, ""); err == nil || len(m.vms()[0].Drives) != 1 {
+		t.Errorf("Detach of no drive = %v", err)
 	}
+}
+
+// Seed names the second of two drives as UTM has them, and guesses nothing else.
+func TestSeed(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		drives int // of those of made
+		want   error
+		says   string
+	}{
+		{"disk and seed", 2, nil, ""},
+		{"no seed", 1, nil, "no second drive"},
+		{"a third drive", 3, hypervisor.ErrAmbiguous, "3 drives"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			m := newMac(t, utmemu.Settings{})
+			v := made(m, "started")
+			m.must(m.emu.Edit(v.UUID, func(v *utmemu.VM) { v.Drives = v.Drives[:tc.drives] }))
+			got, err := m.backend.Seed(t.Context(), v.UUID)
+			if tc.says == "" {
+				if err != nil || got != v.Drives[1].ID {
+					t.Errorf("Seed = %q, %v", got, err)
+				}
+			} else if got != "" || err == nil || tc.want != nil && !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.says) || !strings.Contains(err.Error(), "mpd-150") {
+				t.Errorf("Seed = %q, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestSeedFaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMac(t, utmemu.Settings{})
+		v := made(m, "stopped")
+		m.must(m.emu.Edit(v.UUID, func(v *utmemu.VM) { v.Drives = v.Drives[:2] }))
+		for _, uuid := range []string{"mpd-150", "11111111-0000-4000-8000-000000000009", ""} {
+			if got, err := m.backend.Seed(t.Context(), uuid); got != "" || !errors.Is(err, hypervisor.ErrNoMachine) {
+				t.Errorf("Seed(%q) = %q, %v", uuid, got, err)
+			}
+		}
+		m.inject(utmemu.Fault{Kind: utmemu.FaultEvent, Verb: "drives", Number: -609}) // asked again
+		if got, err := m.backend.Seed(t.Context(), v.UUID); err != nil || got != v.Drives[1].ID {
+			t.Errorf("Seed = %q, %v", got, err)
+		}
+		m.inject(utmemu.Fault{Kind: utmemu.FaultEmpty, Verb: "drives"})
+		if got, err := m.backend.Seed(t.Context(), v.UUID); err == nil || got != "" || errors.Is(err, hypervisor.ErrNoMachine) {
+			t.Errorf("Seed of silence = %q, %v", got, err)
+		}
+		_, err := m.emu.AddVM(utmemu.VM{Name: "mpd-150"})
+		m.must(err)
+		if got, err := m.backend.Seed(t.Context(), v.UUID); got != "" || !errors.Is(err, hypervisor.ErrDrift) {
+			t.Errorf("Seed beside a VM of the name = %q, %v", got, err)
+		}
+	})
 }
 
 // A drive that is added between the look and the change is not lost.

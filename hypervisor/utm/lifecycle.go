@@ -37,15 +37,14 @@ func (b *Backend) Delete(ctx context.Context, uuid string) error {
 	return b.reach(ctx, uuid, goal{name: "delete", plan: toDelete, done: is(hypervisor.Missing)})
 }
 
-// Shutdown presses the VM's power button and waits until the guest has shut down,
-// at most for limit; zero is two minutes. It never cuts the power: a guest that
-// ignores the button is an error, and runs on. A paused VM is resumed first; a
-// stopped one is fine. The errors are those of Lifecycle.
-func (b *Backend) Shutdown(ctx context.Context, uuid string, limit time.Duration) error {
-	if limit <= 0 {
-		limit = 2 * time.Minute
-	}
-	return b.reach(ctx, uuid, goal{name: "shut down", plan: toShutDown, done: is(hypervisor.Stopped), asked: limit})
+// shutdownLimit is how long a guest may take to shut down: systemd gives a service
+// 90 seconds to stop (DefaultTimeoutStopSec in systemd-system.conf).
+const shutdownLimit = 2 * time.Minute
+
+// Shutdown presses the VM's power button and waits for two minutes at the most. A
+// paused VM is resumed first. The other errors are those of Lifecycle.
+func (b *Backend) Shutdown(ctx context.Context, uuid string) error {
+	return b.reach(ctx, uuid, goal{name: "shut down", plan: toShutDown, done: is(hypervisor.Stopped), asked: shutdownLimit})
 }
 
 func is(states ...hypervisor.State) func(hypervisor.State) bool {

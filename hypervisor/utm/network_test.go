@@ -61,7 +61,7 @@ func TestAvailable(t *testing.T) {
 		{"no UTM", utmemu.Settings{Absent: true}, hypervisor.ErrToolMissing},
 		{"not permitted", utmemu.Settings{Denied: true}, fs.ErrPermission},
 		{"too old", utmemu.Settings{Version: "4.5.4"}, version},
-		{"a release that tells no states", utmemu.Settings{Version: "4.7.2"}, version},
+		{"a release that may not tell states", utmemu.Settings{Version: "4.7.2", StatusBroken: true}, nil},
 		{"newer", utmemu.Settings{Version: "5.0.3"}, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -84,5 +84,30 @@ func TestAvailable(t *testing.T) {
 	}
 	if err := utm.New(utm.Config{}).Available(t.Context()); !errors.Is(err, hypervisor.ErrToolMissing) {
 		t.Errorf("Available without a runner = %v", err)
+	}
+}
+
+// A release that may not tell states is no obstacle, but a finding.
+func TestInspect(t *testing.T) {
+	for version, found := range map[string]int{"": 0, "4.7.0": 0, "4.7.1": 1, "4.7.2": 1, "4.7.3": 0, "5.0.3": 0} {
+		m := newMac(t, utmemu.Settings{Version: version, StatusBroken: true})
+		got, err := m.backend.Inspect(t.Context())
+		if err != nil || len(got) != found {
+			t.Fatalf("%s: Inspect = %+v, %v", version, got, err)
+		}
+		for _, f := range got {
+			if !strings.Contains(f.Text, "UTM "+version) || !strings.Contains(f.Advice, "update UTM") || f.Fix != nil || f.Root {
+				t.Errorf("%s: finding %+v", version, f)
+			}
+		}
+		if calls, _ := m.emu.Calls(); len(calls) != 1 || calls[0][0] != "defaults" {
+			t.Errorf("%s: calls %q", version, calls)
+		}
+	}
+	for want, s := range map[error]utmemu.Settings{hypervisor.ErrToolMissing: {Absent: true}, nil: {Version: "x"}} {
+		m := newMac(t, s)
+		if got, err := m.backend.Inspect(t.Context()); err == nil || want != nil && !errors.Is(err, want) || got != nil {
+			t.Errorf("Inspect = %v, %v; want %v", got, err, want)
+		}
 	}
 }

@@ -2,9 +2,8 @@
 // that has no verb or is not there, AppleScript.
 //
 // [New] makes a [Backend]. The interfaces of package hypervisor list its VMs and
-// turn them on and off; [Backend.Make], [Backend.Drives] and [Backend.Detach]
-// are the steps by which a VM is made from a disk image and a seed, and
-// [Backend.Shutdown] asks a guest to shut down.
+// turn them on and off, make them from a disk and a seed, and look for a release of
+// UTM that should be updated.
 //
 // # How it trusts the tools
 //
@@ -18,12 +17,12 @@
 //
 // # How a VM is made
 //
-// Make is not hypervisor.Creator: image, seed, and the wait for the guest are the
-// caller's. The order is Network, to put the right address into the seed; Make,
-// whose files may be deleted afterwards; Start; then, when the guest is done with
-// the seed, Shutdown, Drives and Detach of the second drive, and Start again. What
-// failed half-way is taken away by Delete with the UUID that Make returned, also
-// beside an error.
+// Image, seed, and the wait for the guest are the caller's. The order is CanCreate,
+// before anything is downloaded; Network, to put the right address into the seed;
+// Create, whose files may be deleted afterwards; Seed, whose answer the caller
+// keeps; Start; then, when the guest is done with the seed, Shutdown, Detach
+// of that drive, and Start again. What failed half-way is taken away by Delete with
+// the UUID that Create returned, also beside an error.
 //
 // # What UTM does not tell
 //
@@ -68,6 +67,8 @@ type Backend struct {
 var (
 	_ hypervisor.Hypervisor = (*Backend)(nil)
 	_ hypervisor.Lifecycle  = (*Backend)(nil)
+	_ hypervisor.Creator    = (*Backend)(nil)
+	_ hypervisor.Inspector  = (*Backend)(nil)
 )
 
 // New returns the backend. It starts nothing.

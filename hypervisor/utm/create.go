@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"time"
@@ -25,27 +24,25 @@ const (
 	lateLimit   = 5 * time.Minute
 )
 
-// MakeSpec says what VM Make makes. There are no defaults.
-type MakeSpec struct {
-	Name  string           // of the VM, like mpd-150
-	Arch  string           // "aarch64" or "x86_64": the Mac's own, since UTM emulates another one slowly
-	RAM   hypervisor.Size  // whole MiB
-	Cores int              // from 1
-	MAC   net.HardwareAddr // six bytes, of one machine
-	// Disk and Seed are absolute paths of files, raw or qcow2. UTM copies both:
-	// they may be deleted when Make has returned. The disk has the size of the
-	// file; to have a larger one, make the file larger before.
-	Disk, Seed string
+// archWord is UTM's word for an architecture, empty if it has none.
+func archWord(arch string) string {
+	switch arch {
+	case "arm64":
+		return "aarch64"
+	case "amd64":
+		return "x86_64"
+	}
+	return ""
 }
 
 // check refuses what UTM would take and do something else with.
-func (s MakeSpec) check() error {
+func check(s hypervisor.CreateSpec) error {
 	bad := func(kind, text, rule string) error { return &hypervisor.ValueError{Kind: kind, Text: text, Rule: rule} }
 	switch {
-	case s.Name == "" || len(s.Name) > 100 || bounded(s.Name) != s.Name || strings.ContainsAny(s.Name, `,/:\?%*|"<>`) || s.Name[0] == '-':
-		return bad("name", s.Name, `at most 100 bytes, none of ,/:\?%*|"<> and no control characters`)
-	case s.Arch != "aarch64" && s.Arch != "x86_64":
-		return bad("architecture", s.Arch, "aarch64 or x86_64")
+	case !s.Octet.Valid():
+		return bad("octet", fmt.Sprint(uint8(s.Octet)), "100 to 254")
+	case archWord(s.Arch) == "":
+		return bad("architecture", s.Arch, "arm64 or amd64")
 	case s.RAM < 128*hypervisor.MiB || s.RAM%hypervisor.MiB != 0 || s.RAM > 1<<20*hypervisor.MiB:
 		return bad("size", fmt.Sprint(int64(s.RAM)), "memory in whole MiB, at least 128M")
 	case s.Cores < 1 || s.Cores > 1024:
@@ -61,64 +58,100 @@ func (s MakeSpec) check() error {
 	return nil
 }
 
-// Make makes a VM with a virtio disk, a virtio network card in UTM's shared
-// network, a seed as a second virtio disk, a serial console and a memory balloon,
-// and leaves it stopped. The VM has no display. ErrTaken if a VM has the name, also
-// in other letters, since the Mac's file system does not tell them apart; that is
-// known before anything is copied. A *hypervisor.ValueError for a spec that is not
-// valid.
+// CanCreate costs three processes, and starts UTM if it does not run: whether the
+// name is taken only UTM knows. ErrTaken also if the name differs in its letters'
+// case alone, since the Mac's file system does not tell such bundles apart.
 //
-// If UTM does not answer in time, or is cut off, the list decides whether the VM
-// was made. Beside an error the Machine has a UUID if the VM is there all the same:
-// it is the caller's to delete. A UTM that quits in the middle may leave a bundle
-// that is no VM; the error's hint says where. When ctx ends, UTM may go on, and
-// what it makes is the caller's to find by Locate.
-func (b *Backend) Make(ctx context.Context, spec MakeSpec) (hypervisor.Machine, error) {
-	m, err := b.makeVM(ctx, spec)
-	if err != nil {
-		return m, fmt.Errorf("make %s: %w", bounded(spec.Name), err)
+// Over a release that may not tell states (see Inspect) it is a *VersionError,
+// unless the state of some VM can be read: a VM in a state that is not known could
+// be neither started nor taken away again.
+func (b *Backend) CanCreate(ctx context.Context, o hypervisor.Octet) error {
+	if err := b.canCreate(ctx, o); err != nil {
+		return fmt.Errorf("create %s: %w", o.VMName(), err)
 	}
-	return m, nil
+	return nil
 }
 
-func (b *Backend) makeVM(ctx context.Context, spec MakeSpec) (hypervisor.Machine, error) {
-	if err := spec.check(); err != nil {
-		return hypervisor.Machine{}, err
+func (b *Backend) canCreate(ctx context.Context, o hypervisor.Octet) error {
+	version, err := b.available(ctx)
+	if err != nil {
+		return err
 	}
 	vms, err := b.list(ctx)
 	if err != nil {
-		return hypervisor.Machine{}, err
+		return err
 	}
-	if same := which(vms, func(m hypervisor.Machine) bool { return strings.EqualFold(m.Name, spec.Name) }); len(same) > 0 {
-		return hypervisor.Machine{}, fmt.Errorf("the name is %w: %s", hypervisor.ErrTaken, each(same))
+	name := o.VMName()
+	if same := which(vms, func(m hypervisor.Machine) bool { return strings.EqualFold(m.Name, name) }); len(same) > 0 {
+		return fmt.Errorf("the name is %w: %s", hypervisor.ErrTaken, each(same))
 	}
+	if told := which(vms, func(m hypervisor.Machine) bool { return m.State.Known() }); len(told) == 0 {
+		return mute(version)
+	}
+	return nil
+}
+
+// Create makes a VM with a virtio disk, a virtio network card in UTM's shared
+// network, a seed as a second virtio disk, a serial console and a memory balloon.
+// The VM has no display. A *hypervisor.ValueError for a spec that is not valid.
+// UTM's own format of disk is made from both files, so that they may be qcow2, too.
+//
+// If UTM does not answer in time, or is cut off, the list decides whether the VM
+// was made. Beside an error Made has a UUID if the VM is there all the same: it is
+// the caller's to delete. A UTM that quits in the middle may leave a bundle that is
+// no VM; the error's hint says where. When ctx ends, UTM may go on with what it was
+// asked for.
+func (b *Backend) Create(ctx context.Context, spec hypervisor.CreateSpec, progress func(string)) (hypervisor.Made, error) {
+	if err := check(spec); err != nil {
+		return hypervisor.Made{}, fmt.Errorf("create %s: %w", spec.Octet.VMName(), err)
+	}
+	if progress == nil {
+		progress = func(string) {}
+	}
+	err := b.canCreate(ctx, spec.Octet)
+	var m hypervisor.Machine
+	if err == nil {
+		m, err = b.create(ctx, spec, progress)
+	}
+	if err != nil {
+		err = fmt.Errorf("create %s: %w", spec.Octet.VMName(), err)
+	}
+	return hypervisor.Made{Machine: m}, err
+}
+
+// create asks UTM for the VM. The name is free.
+func (b *Backend) create(ctx context.Context, spec hypervisor.CreateSpec, progress func(string)) (hypervisor.Machine, error) {
+	name := spec.Octet.VMName()
+	progress("UTM copies the disk into the new VM " + name + ", which takes a minute or more")
 	out, failed := b.script(ctx, argvMake(spec), scriptMake, makeLimit)
 	if failed != nil {
-		return b.remains(ctx, spec.Name, failed)
+		return b.remains(ctx, name, failed, progress)
 	}
 	uuid, failed := decodeMade(out)
 	if failed != nil {
-		return b.remains(ctx, spec.Name, failed)
+		return b.remains(ctx, name, failed, progress)
 	}
-	m, err := b.appear(ctx, appearLimit, func(m hypervisor.Machine) bool { return sameUUID(m.UUID, uuid) && m.Name == spec.Name })
+	m, err := b.appear(ctx, appearLimit, func(m hypervisor.Machine) bool { return sameUUID(m.UUID, uuid) && m.Name == name })
 	switch {
 	case err != nil:
-		return hypervisor.Machine{UUID: uuid, Name: spec.Name}, err
+		return hypervisor.Machine{UUID: uuid, Name: name}, err
 	case m.UUID == "":
 		return hypervisor.Machine{}, errors.New("UTM says that it made the VM " + uuid + ", but does not list it")
 	case m.State != hypervisor.Stopped:
 		return m, fmt.Errorf("the new VM is %s: %w", m.State, hypervisor.ErrState)
 	}
+	progress("UTM made " + name)
 	return m, nil
 }
 
 // remains is what a make left that failed. After an error that tells nothing
 // about the outcome, a VM of the name that is there was made: the name was free
 // before.
-func (b *Backend) remains(ctx context.Context, name string, failed error) (hypervisor.Machine, error) {
+func (b *Backend) remains(ctx context.Context, name string, failed error, progress func(string)) (hypervisor.Machine, error) {
 	if ctx.Err() != nil {
 		return hypervisor.Machine{}, failed
 	}
+	progress("UTM did not say that it made " + name + ": looking for it")
 	limit := appearLimit
 	late := numberOf(failed) == TimedOut
 	if late || hung(failed) {
