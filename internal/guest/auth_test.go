@@ -93,6 +93,15 @@ func TestIdentities(t *testing.T) {
 			if got := strings.Join(labels, ", "); got != tt.want {
 				t.Errorf("offered %q, want %q", got, tt.want)
 			}
+			// The first of them is what a new VM is told to accept.
+			public, label, err := NewIdentities(cfg).PublicKey(t.Context())
+			first, _, _ := strings.Cut(tt.want, ", ")
+			if label != first || (err != nil) != (first == "") || err == nil && string(public.Marshal()) != string(o.keys[0].public.Marshal()) {
+				t.Errorf("PublicKey = %v, %q, %v; want that of %q", public, label, err, first)
+			}
+			if err != nil && !strings.HasPrefix(hint.Of(err), "ssh-") {
+				t.Errorf("hint %q", hint.Of(err))
+			}
 			notes := strings.Join(o.notes, "; ")
 			contains(t, "notes", notes, tt.notes)
 			if tt.notes == "" && notes != "" {

@@ -1,8 +1,12 @@
 package guest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/mutms/mpd-virt-macos/internal/hint"
 	"github.com/mutms/mpd-virt-macos/internal/plaintext"
@@ -20,12 +24,10 @@ func (o Options) authError(offer *offer, cause error) error {
 	case offer.failed != nil:
 		e.Reason = plaintext.Clean(offer.failed.Error())
 		return hint.Wrap(e, "ssh-add "+o.Identities.keyPath(offer))
-	case cause == nil && offer.locked != "":
-		e.Reason = "no SSH key can be used without being asked for: " + strings.Join(offer.notes, "; ")
-		return hint.Wrap(e, "ssh-add "+o.Identities.keyPath(offer))
 	case cause == nil:
-		e.Reason = strings.Join(append([]string{"there is no SSH key to log in with"}, offer.notes...), "; ")
-		return hint.Wrap(e, "ssh-keygen -t ed25519")
+		lacking := o.Identities.lacking(offer)
+		e.Reason = lacking.Error()
+		return hint.Wrap(e, hint.Of(lacking))
 	case strings.Contains(cause.Error(), "attempted methods [none]"):
 		e.Tried = nil
 		e.Reason = "the VM takes no SSH keys, only other ways to log in"
@@ -33,6 +35,31 @@ func (o Options) authError(offer *offer, cause error) error {
 	}
 	e.Reason = strings.Join(append([]string{"the VM accepts none of our SSH keys"}, offer.notes...), "; ")
 	return hint.Wrap(e, o.copyID(offer))
+}
+
+// lacking says why there is no key to log in with.
+func (i *Identities) lacking(offer *offer) error {
+	if offer.locked != "" {
+		return hint.Wrap(fmt.Errorf("no SSH key can be used without being asked for: %s", strings.Join(offer.notes, "; ")), "ssh-add "+i.keyPath(offer))
+	}
+	return hint.Wrap(errors.New(strings.Join(append([]string{"there is no SSH key to log in with"}, offer.notes...), "; ")), "ssh-keygen -t ed25519")
+}
+
+// PublicKey is the key that a login would offer first: a VM that is about to be
+// made should accept it. label names it for people. It is no error that the key
+// needs a passphrase, if somebody can be asked for it later.
+func (i *Identities) PublicKey(ctx context.Context) (key ssh.PublicKey, label string, err error) {
+	o := i.offer(ctx)
+	for _, k := range o.keys {
+		// A certificate is of use only to those who know its CA.
+		if _, certified := k.public.(*ssh.Certificate); !certified {
+			return k.public, k.label, nil
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, "", err
+	}
+	return nil, "", i.lacking(o)
 }
 
 // copyID is the line that makes the VM accept the first of our keys.
