@@ -15,6 +15,15 @@ type authority struct {
 // readAuthority reads and checks the CA. It may be missing as a whole, and the
 // certificate alone may be missing; the key alone may not.
 func (s *Store) readAuthority() (authority, error) {
+	a, err := s.readAnyTime()
+	if err != nil {
+		return authority{}, err
+	}
+	return s.checkTime(a)
+}
+
+// readAnyTime is readAuthority without a look at the clock.
+func (s *Store) readAnyTime() (authority, error) {
 	key, err := read(s.caKeyFile())
 	if err != nil {
 		return authority{}, err
@@ -23,12 +32,52 @@ func (s *Store) readAuthority() (authority, error) {
 	if err != nil {
 		return authority{}, err
 	}
-	return s.parseAuthority(key, cert)
+	if s.outdated(key, cert) {
+		cert = nil
+	}
+	return s.parseAnyTime(key, cert)
+}
+
+// outdated says whether cert belongs to the CA that the one of key replaces: a
+// rotation was killed after it wrote the new key. Such a certificate counts as
+// missing, and is completed from the key like any other. It is known by its
+// copy, which a rotation makes before it touches the key; without one, two
+// halves that do not fit are damage.
+func (s *Store) outdated(key, cert []byte) bool {
+	k, _, err := parseCAKey(key)
+	if err != nil {
+		return false
+	}
+	c, _, err := parseCACert(cert)
+	if err != nil || k.PublicKey.Equal(c.PublicKey) {
+		return false
+	}
+	_, err = s.keptCA(fingerprint(c))
+	return err == nil
 }
 
 // parseAuthority is readAuthority on the content of the files, nil for a file
 // that is not there. On error the result is zero.
 func (s *Store) parseAuthority(key, cert []byte) (authority, error) {
+	a, err := s.parseAnyTime(key, cert)
+	if err != nil {
+		return authority{}, err
+	}
+	return s.checkTime(a)
+}
+
+// checkTime returns a, if it is valid now.
+func (s *Store) checkTime(a authority) (authority, error) {
+	if a.cert == nil {
+		return a, nil
+	}
+	if err := checkClock(a.cert, s.now()); err != nil {
+		return authority{}, clockFault(s.CACertFile(), "%v", err)
+	}
+	return a, nil
+}
+
+func (s *Store) parseAnyTime(key, cert []byte) (authority, error) {
 	var a authority
 	var err error
 	if key == nil && cert == nil {
@@ -45,9 +94,6 @@ func (s *Store) parseAuthority(key, cert []byte) (authority, error) {
 	}
 	if a.cert, a.certPEM, err = parseCACert(cert); err != nil {
 		return authority{}, caFault(s.CACertFile(), "%v", err)
-	}
-	if err := checkClock(a.cert, s.now()); err != nil {
-		return authority{}, clockFault(s.CACertFile(), "%v", err)
 	}
 	if !a.key.PublicKey.Equal(a.cert.PublicKey) {
 		return authority{}, caFault(s.CACertFile(), "is not the certificate of the key in %s", s.caKeyFile())

@@ -182,9 +182,7 @@ func TestCAInOpenSSL(t *testing.T) {
 		}
 		t.Run(tt.name, func(t *testing.T) {
 			c := leaf(t, ca, func(c *x509.Certificate) { tt.change(t, c) })
-			file := filepath.Join(t.TempDir(), "leaf.pem")
-			writeFile(t, file, pem.EncodeToMemory(&pem.Block{Type: certBlock, Bytes: c.Raw}))
-			out, err := exec.Command(openssl, "verify", "-purpose", "sslserver", "-x509_strict", "-CAfile", root, file).CombinedOutput()
+			out, err := opensslVerify(t, openssl, "sslserver", root, c)
 			if (err == nil) != tt.ok {
 				t.Errorf("openssl verify: %v, want accepted = %v\n%s", err, tt.ok, out)
 			}
@@ -193,6 +191,54 @@ func TestCAInOpenSSL(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPurposeInOpenSSL: a certificate for another purpose than a server's is
+// worth nothing, neither as a server's nor for mail, be the name ours. (OpenSSL
+// from 3.2 on can also be asked for the purpose codesign, and looks only at the
+// leaf then, not at what the CA is for: no CA can forbid that.)
+func TestPurposeInOpenSSL(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("no openssl on PATH")
+	}
+	ca := testCA(t)
+	root := filepath.Join(t.TempDir(), "root.pem")
+	writeFile(t, root, ca.certPEM)
+	for _, tt := range []struct {
+		name, purpose string
+		usage         x509.ExtKeyUsage
+		ok            bool
+	}{
+		{"server as server", "sslserver", x509.ExtKeyUsageServerAuth, true},
+		{"code signing as server", "sslserver", x509.ExtKeyUsageCodeSigning, false},
+		{"client as client", "sslclient", x509.ExtKeyUsageClientAuth, false},
+		{"mail as mail", "smimesign", x509.ExtKeyUsageEmailProtection, false},
+		{"code signing as mail", "smimesign", x509.ExtKeyUsageCodeSigning, false},
+		{"anything as mail", "smimesign", x509.ExtKeyUsageAny, false},
+		{"time stamping", "timestampsign", x509.ExtKeyUsageTimeStamping, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := leaf(t, ca, func(c *x509.Certificate) {
+				c.DNSNames, c.EmailAddresses = []string{"a.mpd.test"}, []string{"root@mpd.test"}
+				c.ExtKeyUsage = []x509.ExtKeyUsage{tt.usage}
+			})
+			out, err := opensslVerify(t, openssl, tt.purpose, root, c)
+			if (err == nil) != tt.ok {
+				t.Errorf("openssl verify: %v, want accepted = %v\n%s", err, tt.ok, out)
+			}
+			if !tt.ok && !strings.Contains(string(out), "purpose") {
+				t.Errorf("refused for another reason than the purpose:\n%s", out)
+			}
+		})
+	}
+}
+
+func opensslVerify(t testing.TB, openssl, purpose, root string, c *x509.Certificate) ([]byte, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "leaf.pem")
+	writeFile(t, file, pem.EncodeToMemory(&pem.Block{Type: certBlock, Bytes: c.Raw}))
+	return exec.Command(openssl, "verify", "-purpose", purpose, "-x509_strict", "-CAfile", root, file).CombinedOutput()
 }
 
 func TestCACertificate(t *testing.T) {

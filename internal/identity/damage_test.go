@@ -53,6 +53,8 @@ func TestDamage(t *testing.T) {
 			return strings.Replace(s, "DNS", "#DNS", 1), true
 		}, "", ""},
 		{"copy for import gone", "wireguard/150/mpd-150.conf", remove, "", ""},
+		{"profile gone", "wireguard/150/mpd-150.mobileconfig", remove, "", ""},
+		{"profile cut", "wireguard/150/mpd-150.mobileconfig", func(s string) (string, bool) { return s[:99], true }, "", ""},
 		{"a huge file", "wireguard/mac.private", to(strings.Repeat("A", maxFile+1)), "big", "too large"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,14 +130,22 @@ func TestTraces(t *testing.T) {
 	}{
 		{"Mac's pair", []string{"wireguard/mac.private", "wireguard/mac.public"}, "wireguard/mac.private", "PrivateKey line of"},
 		{"Mac's pair and our confs", []string{
-			"wireguard/mac.private", "wireguard/mac.public", "wireguard/150/client.conf", "wireguard/150/mpd-150.conf", "wireguard/150/server.conf",
+			"wireguard/mac.private", "wireguard/mac.public", "wireguard/150/client.conf", "wireguard/150/mpd-150.conf", "wireguard/150/mpd-150.mobileconfig", "wireguard/150/server.conf",
 		}, "wireguard/mac.private", "151/client.conf"},
+		{"Mac's pair and all confs but a profile", []string{
+			"wireguard/mac.private", "wireguard/mac.public", "wireguard/150/client.conf", "wireguard/150/mpd-150.conf", "wireguard/150/server.conf",
+			"wireguard/151/client.conf", "wireguard/151/mpd-151.conf", "wireguard/151/mpd-151.mobileconfig", "wireguard/151/server.conf",
+		}, "wireguard/mac.private", "PrivateKey line of"},
 		{"VM's pair", []string{"wireguard/150/private", "wireguard/150/public"}, "wireguard/150/private", "150/server.conf"},
 		{"VM's pair and server.conf", []string{
 			"wireguard/150/private", "wireguard/150/public", "wireguard/150/server.conf",
 		}, "wireguard/150/private", "from a backup;"},
+		{"VM's pair and all but the profile", []string{
+			"wireguard/150/private", "wireguard/150/public", "wireguard/150/server.conf", "wireguard/150/client.conf", "wireguard/150/mpd-150.conf",
+		}, "wireguard/150/private", "from a backup;"},
 		{"all of one VM", []string{
 			"wireguard/150/private", "wireguard/150/public", "wireguard/150/server.conf", "wireguard/150/client.conf", "wireguard/150/mpd-150.conf",
+			"wireguard/150/mpd-150.mobileconfig",
 		}, "", ""},
 		{"whole CA", []string{"caroot/rootCA.pem", "caroot/rootCA-key.pem"}, "", ""},
 	} {

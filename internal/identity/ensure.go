@@ -12,8 +12,8 @@ import (
 
 // Ensure returns the identity of this Mac and the VM o at the IPv4 address vm.
 // It creates what is missing, checks what is there, takes rights of others off
-// secret files, and rewrites a configuration only if its content would differ,
-// as the Mac's does when the VM's address changed. What it did is in Created
+// secret files, and rewrites a configuration or profile only if its content would differ,
+// as the Mac's do when the VM's address changed. What it did is in Created
 // and Changed; both are empty if all was there.
 //
 // A file that is damaged, or a private key that is gone while something made
@@ -80,7 +80,7 @@ type work struct {
 }
 
 func (w *work) create(path string, data []byte, mode fs.FileMode) error {
-	if err := statefile.Write(path, data, mode); err != nil {
+	if err := w.s.write(path, data, mode); err != nil {
 		return err
 	}
 	w.created = append(w.created, path)
@@ -127,9 +127,7 @@ func (w *work) pair(p pairFiles) (pair, error) {
 
 // confs writes the configurations into their files and into id.
 func (w *work) confs(id *Identity, o hypervisor.Octet, vm netip.Addr, mac, own pair) error {
-	id.ServerConf = serverConf(o, own.private, mac.public)
-	id.ClientConf = clientConf(o, mac.private, own.public, vm)
-	id.Endpoint = netip.AddrPortFrom(vm, TunnelPort)
+	id.setConfs(o, vm, mac, own)
 	for _, c := range w.s.confFiles(o, id) {
 		if err := w.conf(c.path, c.want); err != nil {
 			return err
@@ -148,7 +146,7 @@ func (w *work) conf(path string, want []byte) error {
 	case bytes.Equal(got, want):
 		return tighten(path)
 	}
-	if err := statefile.Write(path, want, secretMode); err != nil {
+	if err := w.s.write(path, want, secretMode); err != nil {
 		return fmt.Errorf("update the tunnel's configuration: %w", err)
 	}
 	w.changed = append(w.changed, path)
@@ -166,5 +164,6 @@ func (s *Store) confFiles(o hypervisor.Octet, id *Identity) []confFile {
 		{s.in(o, "server.conf"), id.ServerConf},
 		{s.in(o, "client.conf"), id.ClientConf},
 		{s.ImportFile(o), id.ClientConf},
+		{s.ProfileFile(o), id.Profile},
 	}
 }

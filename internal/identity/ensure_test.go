@@ -81,7 +81,7 @@ var inOrder = []string{
 	"caroot/rootCA-key.pem", "caroot/rootCA.pem",
 	"wireguard/mac.private", "wireguard/mac.public",
 	"wireguard/150/private", "wireguard/150/public",
-	"wireguard/150/server.conf", "wireguard/150/client.conf", "wireguard/150/mpd-150.conf",
+	"wireguard/150/server.conf", "wireguard/150/client.conf", "wireguard/150/mpd-150.conf", "wireguard/150/mpd-150.mobileconfig",
 }
 
 func TestEnsureFromNothing(t *testing.T) {
@@ -102,6 +102,8 @@ func TestEnsureFromNothing(t *testing.T) {
 		"wireguard/150/server.conf":  string(id.ServerConf),
 		"wireguard/150/client.conf":  string(id.ClientConf),
 		"wireguard/150/mpd-150.conf": string(id.ClientConf),
+
+		"wireguard/150/mpd-150.mobileconfig": string(id.Profile),
 	} {
 		if files[name] != want {
 			t.Errorf("%s does not hold what Ensure returned", name)
@@ -152,8 +154,8 @@ func TestEnsureAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := fmt.Sprint(loaded, string(loaded.ClientConf), string(loaded.ServerConf), string(loaded.CAKey)),
-		fmt.Sprint(second, string(second.ClientConf), string(second.ServerConf), string(second.CAKey)); got != want {
+	if got, want := fmt.Sprint(loaded, string(loaded.ClientConf), string(loaded.ServerConf), string(loaded.CAKey), string(loaded.Profile)),
+		fmt.Sprint(second, string(second.ClientConf), string(second.ServerConf), string(second.CAKey), string(second.Profile)); got != want {
 		t.Error("Load returns something else than Ensure")
 	}
 }
@@ -167,7 +169,7 @@ func TestSecondVM(t *testing.T) {
 	if a.ServerPublic == b.ServerPublic {
 		t.Error("two VMs have one key")
 	}
-	if len(b.Created) != 5 {
+	if len(b.Created) != 6 {
 		t.Errorf("Created = %q, want only the files of 151", rels(s, b.Created))
 	}
 }
@@ -180,7 +182,7 @@ func TestAddressChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"wireguard/150/client.conf", "wireguard/150/mpd-150.conf"}
+	want := []string{"wireguard/150/client.conf", "wireguard/150/mpd-150.conf", "wireguard/150/mpd-150.mobileconfig"}
 	if got := rels(s, id.Changed); !slices.Equal(got, want) || id.Created != nil {
 		t.Errorf("Changed = %q, Created = %q; want %q and none", got, id.Created, want)
 	}

@@ -33,7 +33,7 @@ func caFault(path, format string, args ...any) error {
 // clockFault is a FileError about a CA that is not valid at this time.
 func clockFault(path, format string, args ...any) error {
 	return hint.Wrap(&FileError{path, fmt.Sprintf(format, args...)}, fmt.Sprintf(
-		"check the clock of this Mac; if it is right, the CA in %s cannot be used any more: %s", filepath.Dir(path), newCACost))
+		"check the clock of this Mac; if it is right, mpd-virt ca rotate puts a new CA in the place of the one in %s", filepath.Dir(path)))
 }
 
 // publicFault is a FileError about a public key that does not follow from the

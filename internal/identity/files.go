@@ -38,6 +38,10 @@ func (s *Store) CACertFile() string { return filepath.Join(s.caDir(), "rootCA.pe
 // imports.
 func (s *Store) ImportFile(o hypervisor.Octet) string { return s.in(o, o.VMName()+".conf") }
 
+// ProfileFile is the path of the configuration profile with the client
+// configuration, which replaces its predecessor when it is opened.
+func (s *Store) ProfileFile(o hypervisor.Octet) string { return s.in(o, o.VMName()+".mobileconfig") }
+
 // read is statefile.Read, where a file that is not there is nil, nil.
 func read(path string) ([]byte, error) {
 	data, err := statefile.Read(path, maxFile)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
-	"net/netip"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
@@ -84,9 +83,7 @@ func (s *Store) loadConfs(id *Identity, o hypervisor.Octet, mac, own pair) error
 	if !ok {
 		return staleConf(path, o)
 	}
-	id.ServerConf = serverConf(o, own.private, mac.public)
-	id.ClientConf = clientConf(o, mac.private, own.public, vm)
-	id.Endpoint = netip.AddrPortFrom(vm, TunnelPort)
+	id.setConfs(o, vm, mac, own)
 	for _, c := range s.confFiles(o, id) {
 		got, err := read(c.path)
 		switch {

@@ -32,7 +32,7 @@ func (s *Store) vmPair(o hypervisor.Octet) pairFiles {
 		private: s.in(o, "private"),
 		public:  s.in(o, "public"),
 		copies:  []string{s.in(o, "server.conf")},
-		users:   []string{s.in(o, "client.conf"), s.ImportFile(o)},
+		users:   []string{s.in(o, "client.conf"), s.ImportFile(o), s.ProfileFile(o)},
 		cost: "mpd-virt setup " + o.String() + " pushes it and the tunnel " + o.VMName() +
 			" must be deleted in WireGuard.app and imported again",
 	}
@@ -52,7 +52,7 @@ func (s *Store) macPair() (pairFiles, error) {
 	}
 	for _, e := range entries {
 		if o, err := hypervisor.ParseOctet(e.Name()); err == nil {
-			p.copies = append(p.copies, s.in(o, "client.conf"), s.ImportFile(o))
+			p.copies = append(p.copies, s.in(o, "client.conf"), s.ImportFile(o), s.ProfileFile(o))
 			p.users = append(p.users, s.in(o, "server.conf"))
 		}
 	}

@@ -2,18 +2,21 @@ package identity
 
 import (
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"time"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/statefile"
 )
 
 // Store is the folder that holds the identity. It keeps nothing in memory and
-// may be used by several goroutines; calls of Ensure must not overlap, in this
+// may be used by several goroutines; calls of Ensure, Rotate and Retire must not overlap, in this
 // process or another, which the lock for shared files sees to.
 type Store struct {
-	dir string
-	now func() time.Time
+	dir   string
+	now   func() time.Time
+	write func(path string, data []byte, perm fs.FileMode) error // statefile.Write, where no test is
 }
 
 // Open returns the store in the folder dir, ~/.mpd-virt/conf. It touches
@@ -23,22 +26,23 @@ func Open(dir string, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{dir, now}
+	return &Store{dir, now, statefile.Write}
 }
 
 // Identity is all that one VM and this Mac need to trust each other. CAKey,
-// ServerConf and ClientConf are secrets; printing an Identity shows none.
+// ServerConf, ClientConf and Profile are secrets; printing an Identity shows none.
 type Identity struct {
 	CACert, CAKey []byte    // PEM; the same for all VMs
 	Fingerprint   string    // of the CA: SHA-256 of the DER, lower-case hexadecimal
 	NotAfter      time.Time // end of the CA's validity
 
 	ServerConf, ClientConf  []byte         // WireGuard configuration of the VM and of the Mac
+	Profile                 []byte         // configuration profile (.mobileconfig) that holds ClientConf
 	ServerPublic, MacPublic string         // WireGuard public keys in base64
 	Endpoint                netip.AddrPort // of the VM, as in ClientConf
 
 	Created []string // files that this call of Ensure made, in order
-	Changed []string // configurations that were there and that this call rewrote
+	Changed []string // configurations and profile that were there and that this call rewrote
 }
 
 // String shows what is public of id.
@@ -49,23 +53,6 @@ func (id Identity) String() string {
 // GoString shows what is public of id, so that %#v prints no secret.
 func (id Identity) GoString() string { return "identity.Identity{" + id.String() + "}" }
 
-// CA is what checking the Mac's trust needs of the CA. It holds no secret.
-type CA struct {
-	Cert        []byte    // PEM
-	Fingerprint string    // SHA-256 of the DER, lower-case hexadecimal
-	NotAfter    time.Time // end of its validity
-}
-
-// CA reads and checks the CA without changing anything. The error is that of
-// Load.
-func (s *Store) CA() (*CA, error) {
-	a, err := s.loadAuthority()
-	if err != nil {
-		return nil, err
-	}
-	return &CA{a.certPEM, fingerprint(a.cert), a.cert.NotAfter}, nil
-}
-
 // newIdentity puts the parts together, all but the configurations.
 func newIdentity(a authority, mac, vm pair) *Identity {
 	return &Identity{
@@ -73,6 +60,14 @@ func newIdentity(a authority, mac, vm pair) *Identity {
 		Fingerprint: fingerprint(a.cert), NotAfter: a.cert.NotAfter,
 		ServerPublic: vm.public.text(), MacPublic: mac.public.text(),
 	}
+}
+
+// setConfs adds the configurations for the VM o at vm, and what follows.
+func (id *Identity) setConfs(o hypervisor.Octet, vm netip.Addr, mac, own pair) {
+	id.ServerConf = serverConf(o, own.private, mac.public)
+	id.ClientConf = clientConf(o, mac.private, own.public, vm)
+	id.Endpoint = netip.AddrPortFrom(vm, TunnelPort)
+	id.Profile = profile(o, id.ClientConf, id.Endpoint)
 }
 
 // checkOctet guards the paths that are made from o.
