@@ -8,10 +8,10 @@ CC_FOUND := $(shell command -v $${CC:-cc} 2>/dev/null || command -v gcc 2>/dev/n
 RACE     := $(if $(CC_FOUND),-race,)
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test fmt vet staticcheck unit fuzz fuzz-short golden bench e2e clean
+.PHONY: help build install demo test fmt vet staticcheck unit fuzz fuzz-short golden bench e2e e2e-vm clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build ./bin/mpd-virt for this machine
 	@$(GO) build -trimpath -o bin/mpd-virt ./cmd/mpd-virt
@@ -28,7 +28,7 @@ fmt:
 
 vet:
 	$(GO) vet $(PKGS)
-	$(GO) vet -tags e2e ./internal/e2e/
+	$(GO) vet -tags e2e,e2evm ./internal/e2e/
 	GOOS=darwin GOARCH=arm64 $(GO) vet $(PKGS)
 	GOOS=darwin GOARCH=amd64 $(GO) vet $(PKGS)
 
@@ -57,6 +57,9 @@ bench: ## the benchmarks of docs/benchmarks.md
 
 e2e: build ## a real Debian guest in network namespaces (root, Linux)
 	$(GO) test -tags e2e -count=1 -timeout 25m -v ./internal/e2e/
+
+e2e-vm: ## a VM from our disk and our seed, computed by QEMU (root, Linux)
+	$(GO) test -tags e2e,e2evm -count=1 -timeout 25m -v -run '^TestSeedBoot$$' ./internal/e2e/
 
 clean: ## remove what make made
 	rm -rf bin

@@ -49,9 +49,7 @@ func (l *Lab) Guest(o GuestOptions) *Guest {
 	if o.Addr == "" {
 		o.Addr = firstIP
 	}
-	name := "vm" + o.Addr[strings.LastIndexByte(o.Addr, '.')+1:]
-	g := &Guest{lab: l, addr: o.Addr, name: name, ns: "mpdvirt-" + name + "-" + l.id, root: filepath.Join(l.dir, name, "root")}
-	g.mountRoot(rootfs(l.t))
+	g := l.newGuest(o.Addr, rootfs(l.t))
 	g.NewHostKeys()
 	id := make([]byte, 16)
 	rand.Read(id)
@@ -75,6 +73,15 @@ func (l *Lab) Guest(o GuestOptions) *Guest {
 	if !o.Off {
 		g.Boot()
 	}
+	return g
+}
+
+// newGuest is a guest that is off, over the file system in the folder base.
+func (l *Lab) newGuest(addr, base string) *Guest {
+	l.t.Helper()
+	name := "vm" + addr[strings.LastIndexByte(addr, '.')+1:]
+	g := &Guest{lab: l, addr: addr, name: name, ns: "mpdvirt-" + name + "-" + l.id, root: filepath.Join(l.dir, name, "root")}
+	g.mountRoot(base)
 	return g
 }
 

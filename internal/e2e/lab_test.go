@@ -20,12 +20,16 @@ import (
 )
 
 // The network of the laboratory is that of Parallels: the Mac at .2, gateway,
-// DHCP and name server at .1. Guests get their first address by DHCP.
+// DHCP and name server at .1. Guests get their first address by DHCP. On the
+// same wires is UTM's network, without DHCP.
 const (
 	macIP     = "10.211.55.2"
 	gatewayIP = "10.211.55.1"
 	firstIP   = "10.211.55.37"
 	secondIP  = "10.211.55.38"
+
+	utmMacIP     = "192.168.64.2"
+	utmGatewayIP = "192.168.64.1"
 
 	bootstrapHost = "bootstrap.lab.test"
 	bootstrapURL  = "https://" + bootstrapHost + "/mutms/mpd"
@@ -69,10 +73,12 @@ func NewLab(t testing.TB) *Lab {
 	// gateway would change its own whenever a machine comes or goes.
 	l.run("ip", "-n", l.net, "link", "add", "br0", "address", "02:6c:61:62:00:01", "type", "bridge")
 	l.run("ip", "-n", l.net, "addr", "add", gatewayIP+"/24", "dev", "br0")
+	l.run("ip", "-n", l.net, "addr", "add", utmGatewayIP+"/24", "dev", "br0")
 	l.run("ip", "-n", l.net, "link", "set", "br0", "up")
 	l.addNamespace(l.mac)
 	l.cable("mac", l.mac, "en0", "02:6c:61:62:00:02")
 	l.run("ip", "-n", l.mac, "addr", "add", macIP+"/24", "dev", "en0")
+	l.run("ip", "-n", l.mac, "addr", "add", utmMacIP+"/24", "dev", "en0")
 	l.run("ip", "-n", l.mac, "link", "set", "en0", "up")
 	// As on a Mac, what no other route takes goes to a gateway, which here
 	// forwards nothing: a name server behind a closed tunnel is silent.
@@ -178,9 +184,11 @@ func (l *Lab) cable(port, namespace, dev, mac string) {
 	l.run("ip", "-n", l.net, "link", "set", port, "master", "br0", "up")
 }
 
-// hardwareAddr is the network card of the guest that DHCP gives ip to.
+// hardwareAddr is the network card of the guest that DHCP or a seed gives ip
+// to.
 func hardwareAddr(ip string) string {
-	return "02:6c:61:62:00:" + ip[strings.LastIndexByte(ip, '.')+1:]
+	a := netip.MustParseAddr(ip).As4()
+	return fmt.Sprintf("02:6c:61:62:00:%02x", a[3])
 }
 
 // inNamespace calls f on a thread that is in the network namespace. Sockets

@@ -5,33 +5,39 @@ package e2e
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-var rootfsOnce sync.Mutex
+// rootfs is the folder of the file system of a guest that someone installed by
+// hand, cloudRootfs that of a VM that waits for its seed. Guests only read them.
+func rootfs(t testing.TB) string      { t.Helper(); return built(t, "rootfs") }
+func cloudRootfs(t testing.TB) string { t.Helper(); return built(t, "cloud") }
 
-// rootfs is the folder of the guest's file system, built on first need and
-// kept for later runs under a digest of its recipe. Guests only read it.
-func rootfs(t testing.TB) string {
+// built is the folder that the recipe guest/NAME.sh makes, called with that
+// folder and args. It is made on first need and kept for later runs, under a
+// digest of what it is made from.
+func built(t testing.TB, name string, args ...string) string {
 	t.Helper()
-	rootfsOnce.Lock()
-	defer rootfsOnce.Unlock()
-	const recipe = "guest/rootfs.sh"
-	text, err := os.ReadFile(recipe)
-	if err != nil {
-		t.Fatal(err)
+	recipe := filepath.Join("guest", name+".sh")
+	h := sha256.New()
+	for _, f := range []string{recipe, "guest/debian.sh"} {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Write(text)
 	}
-	sum := sha256.Sum256(text)
+	fmt.Fprintf(h, "%q", args)
 	cache := cacheDir(t)
-	dir := filepath.Join(cache, "rootfs-"+runtime.GOARCH+"-"+hex.EncodeToString(sum[:6]))
-	unlock := lockFile(t, filepath.Join(cache, ".lock"))
+	dir := filepath.Join(cache, name+"-"+runtime.GOARCH+"-"+hex.EncodeToString(h.Sum(nil)[:6]))
+	unlock := lockFile(t, filepath.Join(cache, ".lock-"+name))
 	defer unlock()
 	if _, err := os.Stat(dir); err == nil {
 		return dir
@@ -41,13 +47,13 @@ func rootfs(t testing.TB) string {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	if out, err := exec.Command("bash", recipe, partial).CombinedOutput(); err != nil {
+	if out, err := exec.Command("bash", append([]string{recipe, partial}, args...)...).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", recipe, err, out)
 	}
 	if err := os.Rename(partial, dir); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("the guest's file system was built in %.0fs", time.Since(start).Seconds())
+	t.Logf("%s took %.0fs", recipe, time.Since(start).Seconds())
 	return dir
 }
 
@@ -70,7 +76,7 @@ func cacheDir(t testing.TB) string {
 	return dir
 }
 
-// lockFile keeps two runs from building at the same time.
+// lockFile keeps two tests, also of two runs, from building at the same time.
 func lockFile(t testing.TB, path string) (unlock func()) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
