@@ -32,9 +32,9 @@ type farm struct {
 }
 
 var (
-	_ hypervisor.Creator   = (*farm)(nil)
-	_ hypervisor.Lifecycle = (*farm)(nil)
-	_ hypervisor.Adopter   = (*farm)(nil)
+	_ hypervisor.Hypervisor = (*farm)(nil)
+	_ hypervisor.Lifecycle  = (*farm)(nil)
+	_ hypervisor.Adopter    = (*farm)(nil)
 )
 
 // farmLab is a lab with a farm, without VMs but the lab's own, which the farm
@@ -46,12 +46,24 @@ func farmLab(t *testing.T) (*lab, *farm) {
 	return f.l, f
 }
 
-// created makes mpd-150 on the farm.
+// created is mpd-150, which somebody made on the farm, set up.
 func (f *farm) created() *mpdvirt.SetupResult {
 	f.l.t.Helper()
-	res, err := f.l.Create(f.l.t.Context(), mpdvirt.CreateRequest{Octet: octet, Backend: "farm", User: "dev"})
+	f.make()
+	return f.l.setup(onFarm)
+}
+
+var onFarm = mpdvirt.SetupRequest{Octet: octet, Backend: "farm", User: "dev"}
+
+// make makes mpd-150 at a passing address.
+func (f *farm) make() {
+	f.l.t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	vm, err := f.l.world.AddVM(mpdvirttest.VMOptions{Addr: netip.MustParseAddr("10.211.55.40")})
 	check(f.l.t, err)
-	return res
+	m := &hypervisor.Machine{UUID: fmt.Sprintf("{00000000-%d}", len(f.vms)+1), Name: octet.VMName(), State: hypervisor.Running}
+	f.machines, f.vms[m.UUID] = append(f.machines, m), vm
 }
 
 func (f *farm) call(format string, args ...any) error {
@@ -90,22 +102,6 @@ func (f *farm) States(context.Context) ([]hypervisor.Machine, error) {
 		out = append(out, *m)
 	}
 	return out, f.call("states")
-}
-
-func (f *farm) Create(_ context.Context, spec hypervisor.CreateSpec) (hypervisor.Machine, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := f.call("create %s", spec.Octet); err != nil {
-		return hypervisor.Machine{}, err
-	}
-	addr := netip.MustParseAddr("10.211.55.40")
-	vm, err := f.l.world.AddVM(mpdvirttest.VMOptions{Addr: addr, User: string(spec.User)})
-	if err != nil {
-		return hypervisor.Machine{}, err
-	}
-	m := &hypervisor.Machine{UUID: fmt.Sprintf("{00000000-%d}", len(f.vms)+1), Name: spec.Octet.VMName(), State: hypervisor.Running, Addr: addr}
-	f.machines, f.vms[m.UUID] = append(f.machines, m), vm
-	return *m, nil
 }
 
 // change does something to one VM.
@@ -166,16 +162,13 @@ func TestManagedVM(t *testing.T) {
 			t.Errorf("entry %s", l.read(".mpd-virt/150/env"))
 		}
 		wantState(l, hypervisor.Running)
-		_, err := l.Create(t.Context(), mpdvirt.CreateRequest{Octet: octet, Backend: "farm", User: "dev"})
-		wantError(t, err, mpdvirt.ErrExists, "mpd-virt show 150")
-
 		check(t, l.Stop(t.Context(), mpdvirt.StopRequest{Octet: octet}))
 		wantState(l, hypervisor.Suspended)
 		report := l.diag()
 		if c := report.Check("backend"); c.Status != fail || len(c.Fixes) != 1 || strings.Join(c.Fixes[0].Argv, " ") != "mpd-virt start 150" {
 			t.Errorf("diag of a suspended VM: %+v", c)
 		}
-		report, err = l.Start(t.Context(), mpdvirt.StartRequest{Octet: octet})
+		report, err := l.Start(t.Context(), mpdvirt.StartRequest{Octet: octet})
 		if check(t, err); !report.Healthy() {
 			t.Error(report.Err())
 		}
@@ -213,7 +206,7 @@ func TestManagedVM(t *testing.T) {
 		if check(t, err); len(f.machines) != 1 {
 			t.Fatal("the VM is gone")
 		}
-		l.setup(mpdvirt.SetupRequest{Octet: octet, Backend: "farm", User: "dev"})
+		l.setup(onFarm)
 	})
 	bubble(t, "gone behind our back", func(t *testing.T) {
 		l, f := farmLab(t)
@@ -238,24 +231,6 @@ func TestManagedVM(t *testing.T) {
 			t.Error("it is forgotten")
 		}
 	})
-	bubble(t, "create fails", func(t *testing.T) {
-		l, f := farmLab(t)
-		f.broken = errors.New("no space")
-		_, err := l.Create(t.Context(), mpdvirt.CreateRequest{Octet: octet, Backend: "farm", User: "dev"})
-		if wantError(t, err, err, "no space"); l.exists(".mpd-virt/150") {
-			t.Error("there is a folder for it")
-		}
-	})
-	bubble(t, "F121 without a usable account", func(t *testing.T) {
-		l, f := farmLab(t)
-		for _, user := range []mpdvirt.User{"", "root", "-x"} {
-			_, err := l.Create(t.Context(), mpdvirt.CreateRequest{Octet: octet, Backend: "farm", User: user})
-			wantError(t, err, mpdvirt.ErrUsage)
-		}
-		if len(f.calls) > 0 {
-			t.Errorf("calls %v", f.calls)
-		}
-	})
 	bubble(t, "F64 with an address that no VM can have", func(t *testing.T) {
 		l, f := farmLab(t)
 		f.created()
@@ -263,26 +238,17 @@ func TestManagedVM(t *testing.T) {
 		check(t, err)
 		for _, addr := range []string{"fd00::37", "169.254.7.7"} {
 			check(t, f.vms["{00000000-1}"].SetAddr(netip.MustParseAddr(addr)))
-			failure := l.refused(mpdvirt.SetupRequest{Octet: octet, Backend: "farm", User: "dev"})
+			failure := l.refused(onFarm)
 			if wantError(t, failure, failure, addr); errors.Is(failure, mpdvirt.ErrUsage) {
 				t.Error("it is called wrong usage")
 			}
 		}
 	})
-	bubble(t, "its setup fails", func(t *testing.T) {
-		l, _ := farmLab(t)
-		l.world.Web(mpdvirttest.WebFault{Kind: mpdvirttest.WebMissing, Times: -1})
-		_, err := l.Create(t.Context(), mpdvirt.CreateRequest{Octet: octet, Backend: "farm", User: "dev"})
-		if e := wrapped(t, err); e.Verb != "create" || e.Step != "10-passwordless-sudo" {
-			t.Errorf("%+v", e)
-		}
-		l.world.ClearWeb()
-		l.setup(alone)
-	})
 	bubble(t, "its setup fails without a better hint", func(t *testing.T) {
 		l, f := farmLab(t)
 		f.adopting = errors.New("rename failed")
-		_, err := l.Create(t.Context(), mpdvirt.CreateRequest{Octet: octet, Backend: "farm", User: "dev"})
+		f.make()
+		_, err := l.Setup(t.Context(), onFarm)
 		if e := wrapped(t, err); e.Step != "register" || e.Hint != "mpd-virt setup 150     (goes on at register)" {
 			t.Errorf("%+v", e)
 		}
@@ -318,7 +284,7 @@ func TestManagedVM(t *testing.T) {
 		_, err := l.Delete(t.Context(), mpdvirt.DeleteRequest{Octet: octet, KeepVM: true, Yes: true})
 		check(t, err)
 		check(t, f.vms["{00000000-1}"].SetAddr(netip.MustParseAddr("192.168.64.20")))
-		wantError(t, l.refused(mpdvirt.SetupRequest{Octet: octet, Backend: "farm", User: "dev"}), mpdvirt.ErrUsage, "192.168.64.20", "10.211.55.0/24")
+		wantError(t, l.refused(onFarm), mpdvirt.ErrUsage, "192.168.64.20", "10.211.55.0/24")
 	})
 	bubble(t, "not available", func(t *testing.T) {
 		l, f := farmLab(t)
@@ -387,7 +353,7 @@ func TestBackends(t *testing.T) {
 		check(t, err)
 		want := []mpdvirt.BackendInfo{
 			{Name: "general", Available: true, Verbs: []string{"setup", "diag", "update", "delete"}},
-			{Name: "farm", Reason: "farmctl: tool not installed", Default: true, Verbs: []string{"setup", "diag", "update", "delete", "create", "start", "stop"}},
+			{Name: "farm", Reason: "farmctl: tool not installed", Default: true, Verbs: []string{"setup", "diag", "update", "delete", "start", "stop"}},
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("-want +got:\n%s", d)

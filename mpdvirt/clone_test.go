@@ -46,7 +46,7 @@ func newMac(t *testing.T, o mpdvirttest.ParallelsOptions) *prlMac {
 	f := &prlMac{World: w, parallels: p, template: template}
 	cfg := w.Config()
 	cfg.Backends = []hypervisor.Hypervisor{parallels.New(parallels.Config{
-		Run: cfg.Runner, LeaseFile: w.Home() + "/Library/Preferences/Parallels/parallels_dhcp_leases",
+		Run: cfg.Runner, LeaseFile: w.Root() + parallels.DefaultLeaseFile,
 	})}
 	cfg.Observer = func(e mpdvirt.Event) {
 		if f.watch != nil {

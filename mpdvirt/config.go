@@ -3,6 +3,7 @@ package mpdvirt
 import (
 	"context"
 	"net"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -25,6 +26,10 @@ type Config struct {
 	// Home is the home folder, an absolute path; "" is the user's own. All
 	// state lives in .mpd-virt and .ssh below it.
 	Home string
+	// SystemRoot is the folder below which the files of macOS and of the
+	// hypervisors are, such as etc/resolver; "" is the real one. Nothing is
+	// written there but by a program that the person lets run as root.
+	SystemRoot string
 	// Backends are the hypervisors that VMs can be on; nil is DefaultBackends.
 	Backends []hypervisor.Hypervisor
 	// DialContext opens all connections, "tcp" and "udp"; nil is the network.
@@ -48,9 +53,30 @@ type Config struct {
 	// BootstrapURL, Repo and Branch say where the bootstrap scripts come from;
 	// "" are the Default constants. A VM keeps the values it was set up with.
 	BootstrapURL, Repo, Branch string
+	// Transport makes the https requests for disk images; nil is the network,
+	// through DialContext and without a proxy.
+	Transport http.RoundTripper
+	// Image is the disk of VMs that Create makes if the request names no other;
+	// the zero value is Debian's, whose digests are pinned in this program.
+	Image ImageSource
+	// Host is this machine; the zero value asks the system.
+	Host Host
 	// Observer gets the events of all verbs, one at a time, on the goroutine
 	// that causes them: it should return soon. nil drops them.
 	Observer func(Event)
 	// Prompter asks the person; nil means that nobody can be asked.
 	Prompter Prompter
+}
+
+// ImageSource is an archive of a disk with Debian trixie and cloud-init.
+type ImageSource struct {
+	URL    string // https, ends in NAME.tar.xz; the archive holds the one file disk.raw
+	SHA512 string // of the archive, 128 lower-case hex digits
+}
+
+// Host is what a machine has for VMs.
+type Host struct {
+	Arch   string // of the processor, as runtime.GOARCH: arm64 or amd64
+	Memory Size   // installed
+	Cores  int
 }

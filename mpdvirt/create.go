@@ -2,80 +2,240 @@ package mpdvirt
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
+	"path/filepath"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/bootstrap"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/host"
+	"github.com/mutms/mpd-virt-macos/internal/image"
 )
 
-// Create makes a VM from nothing and sets it up. The error is
-// errors.ErrUnsupported if the backend makes no VMs, ErrExists if the octet is
-// taken, and else that of Setup.
+// Steps that Create does before those of Setup, as events and results name
+// them. StepStart is the last.
+const (
+	StepImage     = "image"       // downloads and verifies
+	StepDisk      = "disk"        // unpacks and grows
+	StepCreate    = "create"      // makes the VM
+	StepFirstBoot = "first-boot"  // waits for SSH and cloud-init
+	StepSeed      = "remove-seed" // takes away what the first boot was told
+)
+
+// What a created VM gets if the request does not say.
+const (
+	defaultRAM  = 8 * hypervisor.GiB
+	defaultDisk = 80 * hypervisor.GiB
+	leastRAM    = hypervisor.GiB
+)
+
+// creating is a whole backend that is also a Creator.
+type creating interface {
+	hypervisor.Hypervisor
+	hypervisor.Creator
+}
+
+// Create makes a VM from a Debian image and sets it up. Its SSH host key is made
+// here and pinned before it starts for the first time, so that even the first
+// connection is to nobody else.
+//
+// What is being made is recorded before it is made. A Create that failed before
+// the VM had its first boot behind it takes away what it made, unless the
+// request says Keep; one that was interrupted is continued by the next with the
+// same request, or by Delete taken away. After the first boot, Setup goes on.
+//
+// With a Prompter, Create ends as Diag does: with the person mending what
+// failed. The error is errors.ErrUnsupported if the backend creates no VMs,
+// ErrUsage if it cannot be made as asked, ErrExists if the octet is registered,
+// ErrRefused if the VM's name or address is another's, and else that of Setup.
 func (m *Manager) Create(ctx context.Context, req CreateRequest) (*SetupResult, error) {
 	r, err := m.begun("create", req.Octet)
 	if err != nil {
 		return nil, err
 	}
-	b, err := m.chosenBackend(req.Backend, can[hypervisor.Creator])
+	b, err := m.chosenBackend(req.Backend, can[creating])
 	if err != nil {
 		return nil, r.fail(err)
 	}
-	c, ok := b.(hypervisor.Creator)
+	c, ok := b.(creating)
 	if !ok {
 		return nil, r.fail(cannotMake(b, "create VMs", req.Octet))
 	}
-	if _, err := hypervisor.ParseUser(string(req.User)); err != nil { // before there is a VM that nobody can use
+	making, on, err := m.createOrder(req)
+	if err != nil {
 		return nil, r.fail(err)
 	}
-	if exists(m.state.Dir(r.octet)) {
-		return nil, r.fail(alreadyThere(r.octet))
-	}
-	lock, err := m.lockOctet(ctx, r.octet, r.verb)
+	lock, err := m.lockOctet(ctx, req.Octet, r.verb)
 	if err != nil {
 		return nil, r.fail(err)
 	}
 	defer lock.Unlock()
-	machine, err := c.Create(ctx, hypervisor.CreateSpec{Octet: req.Octet, User: req.User, RAM: req.RAM, Disk: req.Disk})
+	t, err := m.ordered(ctx, r, c, order{
+		octet: req.Octet, user: req.User, making: making,
+		source:  SetupRequest{Repo: req.Repo, Branch: req.Branch, BootstrapURL: req.BootstrapURL},
+		refused: func(ctx context.Context) error { return m.cannotCreate(ctx, r, c, making) },
+	})
 	if err != nil {
 		return nil, r.fail(err)
 	}
-	return m.setup(ctx, r, SetupRequest{Octet: r.octet, Backend: b.Name(), Addr: machine.Addr, User: req.User}, lock)
-}
-
-// can says whether a backend has the methods of a capability.
-func can[Capability any](b hypervisor.Hypervisor) bool {
-	_, ok := b.(Capability)
-	return ok
-}
-
-func alreadyThere(o Octet) error {
-	return hint.Wrap(fmt.Errorf("%s %w", o.VMName(), ErrExists), "mpd-virt show "+o.String())
-}
-
-// cannotMake says why a backend makes no VMs: none of them is its own, or it
-// makes them another way.
-func cannotMake(b hypervisor.Hypervisor, verb string, o Octet) error {
-	if can[hypervisor.Cloner](b) {
-		return unsupported(b, verb, "it clones them from a template",
-			fmt.Sprintf("mpd-virt clone %s --backend=%s --template=NAME --username=NAME", o, b.Name()))
+	if err := r.openLog(); err != nil {
+		return nil, r.fail(err)
 	}
-	return unsupported(b, verb, "it only takes machines that exist",
-		fmt.Sprintf("make a Debian trixie VM yourself, then adopt it:\nmpd-virt setup %s --backend=%s --ip=ADDRESS --username=NAME", o, b.Name()))
+	defer r.end()
+	r.emit(Event{Kind: VerbStarted, Text: t.making(r)})
+	err = m.created(ctx, r, c, t, on, req.Keep)
+	return m.setUp(ctx, r, t, nil, err, lock)
 }
 
-// step runs one step of a verb that is not the pipeline's and tells of it.
-func (r *run) step(id string, do func() (summary string, err error)) error {
-	r.emit(Event{Kind: StepStarted, Step: id})
-	start := r.m.cfg.Now()
-	summary, err := do()
-	s := StepResult{ID: id, Status: OK, Summary: summary, Elapsed: r.m.cfg.Now().Sub(start)}
-	if err != nil {
-		s.Status, s.Summary = Fail, unnamed(err, r.verb+" "+r.octet.VMName())
+// createOrder is what the request asks for, with all that it leaves open.
+func (m *Manager) createOrder(req CreateRequest) (bootstrap.Making, Host, error) {
+	none := bootstrap.Making{}
+	if _, err := hypervisor.ParseUser(string(req.User)); err != nil {
+		return none, Host{}, err
 	}
-	r.ended(s)
+	on, err := m.host()
 	if err != nil {
-		return &bootstrap.StepError{Step: id, Err: err}
+		return none, Host{}, err
+	}
+	o := bootstrap.Making{RAM: req.RAM, Disk: req.Disk, Image: req.Image, Build: req.ImageBuild, SHA512: req.ImageSHA512}
+	if o.RAM == 0 {
+		o.RAM = max(leastRAM, min(defaultRAM, on.Memory/2/hypervisor.GiB*hypervisor.GiB))
+	}
+	if o.Disk == 0 {
+		o.Disk = defaultDisk
+	}
+	switch {
+	case o.RAM > on.Memory:
+		err = hint.Wrap(usage("this machine has %s of memory, so a VM cannot have %s", gib(on.Memory), o.RAM), fmt.Sprintf("a good value: --vm-ram=%s", max(leastRAM, min(defaultRAM, on.Memory/2/hypervisor.GiB*hypervisor.GiB))))
+	case o.RAM < leastRAM || o.RAM%hypervisor.MiB != 0:
+		err = hint.Wrap(usage("a VM with %s of memory does not run mpd: at least %s is wanted", o.RAM, leastRAM), fmt.Sprintf("a good value: --vm-ram=%s", defaultRAM))
+	case o.Disk < 0 || o.Disk%hypervisor.MiB != 0:
+		err = hint.Wrap(usage("a disk has a whole number of MiB"), fmt.Sprintf("a good value: --vm-disk=%s", defaultDisk))
+	case o.Image != "" && (o.Build != "" || o.SHA512 != ""):
+		err = usage("an image file and a build to download are given, of which only one can be meant")
+	case o.Image != "" && !filepath.IsAbs(o.Image):
+		err = usage("image %+q: an absolute path is wanted", o.Image)
+	case o.SHA512 != "" && o.Build == "":
+		err = usage("a SHA-512 is given without the build that it is of")
+	case o.Image == "":
+		_, err = m.imageSource(o, on)
+	}
+	return o, on, err
+}
+
+// gib is an amount of memory for people.
+func gib(s Size) string { return fmt.Sprintf("%.1f GiB", float64(s)/float64(hypervisor.GiB)) }
+
+// host is this machine.
+func (m *Manager) host() (Host, error) {
+	if m.cfg.Host != (Host{}) {
+		return m.cfg.Host, nil
+	}
+	info, err := host.Look()
+	return Host{Arch: info.Arch, Memory: info.Memory, Cores: info.Cores}, err
+}
+
+// imageSource is the archive that an order without a file is made from.
+func (m *Manager) imageSource(o bootstrap.Making, on Host) (image.Source, error) {
+	if o.Build == "" && m.cfg.Image != (ImageSource{}) {
+		return image.Source{URL: m.cfg.Image.URL, SHA512: m.cfg.Image.SHA512}, nil
+	}
+	if o.Disk < image.DebianSize {
+		return image.Source{}, tooSmall(&image.TooSmallError{Want: o.Disk, Image: image.DebianSize})
+	}
+	s, err := image.Build{Arch: on.Arch, Date: o.Build, SHA512: o.SHA512}.Source()
+	if err != nil {
+		err = usage("%w", err)
+	}
+	return s, err
+}
+
+// tooSmall is the error for a disk that cannot hold its image.
+func tooSmall(err error) error {
+	if !errors.As(err, new(*image.TooSmallError)) {
+		return err
+	}
+	return hint.Wrap(usage("%w", err), fmt.Sprintf("a good value: --vm-disk=%s", defaultDisk))
+}
+
+// cannotCreate says why the order cannot be carried out, before it is recorded.
+func (m *Manager) cannotCreate(ctx context.Context, r *run, c creating, o bootstrap.Making) error {
+	if err := c.CanCreate(ctx, r.octet); err != nil {
+		return err
+	}
+	if _, _, err := m.identities(ctx, r).PublicKey(ctx); err != nil {
+		return err
+	}
+	if o.Image != "" {
+		_, err := image.Local(o.Image)
+		return err
 	}
 	return nil
+}
+
+// created makes the VM and takes it through its first boot, as far as earlier
+// runs have not. On failure there is nothing of it, unless keep is set.
+func (m *Manager) created(ctx context.Context, r *run, c creating, t *target, on Host, keep bool) error {
+	if t.known != nil {
+		return t.started(ctx, r, c)
+	}
+	err := m.firstLife(ctx, r, c, t, on)
+	// Which network macOS gives to VMs is only certain once one runs.
+	if moved := (*movedError)(nil); errors.As(err, &moved) {
+		r.note("%v; making it anew for that network", moved)
+		if err = m.discard(ctx, c, t); err == nil {
+			t.journal.Canonical = r.octet.In(moved.now.Addr())
+			err = m.firstLife(ctx, r, c, t, on)
+		}
+	}
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil, keep, t.journal.First.IsValid():
+		return t.resumable(err)
+	}
+	return m.undo(ctx, r, c, t, err)
+}
+
+// firstLife takes the VM from where it is to running without its seed.
+func (m *Manager) firstLife(ctx context.Context, r *run, c creating, t *target, on Host) error {
+	machine, err := t.ours(ctx, netip.Addr{})
+	switch {
+	case errors.Is(err, hypervisor.ErrNoMachine):
+		err = m.built(ctx, r, c, t, on)
+	case err == nil:
+		err = t.recorded(machine.UUID, nil)
+	}
+	if err == nil && !t.journal.First.IsValid() {
+		err = m.firstBoot(ctx, r, c, t)
+	}
+	if err != nil {
+		return err
+	}
+	return r.step(StepStart, func() (string, error) { return "running", c.Start(ctx, t.journal.UUID) })
+}
+
+// undo takes away what was made, because of err.
+func (m *Manager) undo(ctx context.Context, r *run, c creating, t *target, err error) error {
+	if left := m.discard(ctx, c, t); left != nil {
+		return t.resumable(hint.Wrap(fmt.Errorf("%w; and what was made could not be removed: %w", err, left), hint.Of(err)))
+	}
+	if t.journal.UUID != "" {
+		r.note("removed %s again; with --keep it would be left to be looked at", r.octet.VMName())
+	}
+	return errors.Join(err, m.state.Remove(r.octet))
+}
+
+// discard destroys the VM of the order, if there is one.
+func (m *Manager) discard(ctx context.Context, c creating, t *target) error {
+	machine, err := t.ours(ctx, netip.Addr{})
+	if errors.Is(err, hypervisor.ErrNoMachine) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return c.Delete(ctx, machine.UUID)
 }

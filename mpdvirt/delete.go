@@ -102,7 +102,7 @@ func (m *Manager) doomed(ctx context.Context, req DeleteRequest, e registry.Entr
 	if err != nil {
 		return nil, err
 	}
-	c, ok := b.(cloning)
+	c, ok := b.(managing)
 	if !ok {
 		return nil, nil
 	}

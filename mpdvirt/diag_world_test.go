@@ -353,8 +353,8 @@ func TestDiagEntry(t *testing.T) {
 		"F88 broken entry": {func(l *lab) { l.write(".mpd-virt/150/env", "MPD_VM_OCTET=150\nx\n", 0o600) }, rest, "env:2"},
 		"backend of another program": {func(l *lab) {
 			l.setup(adoption)
-			l.write(".mpd-virt/150/env", strings.Replace(l.read(".mpd-virt/150/env"), "general", "utm", 1), 0o600)
-		}, statuses{"backend": fail, "dns-identity": fail, "resolver": skipped}, `"utm"`},
+			l.write(".mpd-virt/150/env", strings.Replace(l.read(".mpd-virt/150/env"), "general", "vmware", 1), 0o600)
+		}, statuses{"backend": fail, "dns-identity": fail, "resolver": skipped}, `"vmware"`},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			l := newLab(t, options{})

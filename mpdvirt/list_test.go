@@ -33,7 +33,7 @@ func TestList(t *testing.T) {
 	bubble(t, "F88 all kinds of entries", func(t *testing.T) {
 		l := newLab(t, options{})
 		register(l, 101, "general")
-		register(l, 102, "utm")
+		register(l, 102, "vmware")
 		l.write(".mpd-virt/103/env", "MPD_VM_OCTET=103\n=\n", 0o600)
 		l.write(".mpd-virt/104/journal.json", "{", 0o600)
 		l.vm.Inject(mpdvirttest.Fault{Kind: mpdvirttest.Exit})
@@ -45,7 +45,7 @@ func TestList(t *testing.T) {
 		check(t, err)
 		want := []mpdvirt.VM{
 			{Octet: 101, Name: "mpd-101", Backend: "general", Addr: netip.MustParseAddr("10.211.55.101"), User: "dev"},
-			{Octet: 102, Name: "mpd-102", Backend: "utm", Addr: netip.MustParseAddr("10.211.55.102"), User: "dev"},
+			{Octet: 102, Name: "mpd-102", Backend: "vmware", Addr: netip.MustParseAddr("10.211.55.102"), User: "dev"},
 			{Octet: 103, Name: "mpd-103", State: mpdvirt.Broken},
 			{Octet: 104, Name: "mpd-104", State: mpdvirt.Unfinished, Next: "mpd-virt setup 104"},
 			{Octet: 150, Name: "mpd-150", Backend: "general", Addr: firstAddr, User: "dev", State: mpdvirt.Unfinished, Next: "mpd-virt setup 150"},
@@ -53,7 +53,7 @@ func TestList(t *testing.T) {
 		for i, vm := range vms {
 			switch vm.Octet {
 			case 102:
-				if !strings.Contains(vm.Error, `"utm"`) {
+				if !strings.Contains(vm.Error, `"vmware"`) {
 					t.Errorf("102: %q", vm.Error)
 				}
 			case 103:
@@ -124,7 +124,7 @@ func TestShow(t *testing.T) {
 	})
 	bubble(t, "little is left", func(t *testing.T) {
 		l := newLab(t, options{})
-		register(l, octet, "utm")
+		register(l, octet, "vmware")
 		res, err := l.Show(t.Context(), show)
 		if check(t, err); res.Error == "" || res.HostKeys != nil || res.LastLog != "" || res.ClientConf != "" {
 			t.Errorf("%+v", res)

@@ -36,6 +36,21 @@ type login struct {
 }
 
 func (m *Manager) login(ctx context.Context, r *run, t *target) *login {
+	return &login{
+		m: m, r: r, t: t,
+		hostKeys: guest.HostKeys{
+			File: m.state.KnownHosts(r.octet),
+			Name: r.octet.VMName(),
+			// An entry or a journal with a key means that there was a first
+			// contact: lost pins are then no reason to trust anew.
+			Pinned: t.known != nil || t.journal.HostKey != "",
+		},
+		who: m.identities(ctx, r),
+	}
+}
+
+// identities are the keys to log in with.
+func (m *Manager) identities(ctx context.Context, r *run) *guest.Identities {
 	files, agent, err := guest.ReadSSHConfig(ctx, r.runner(), m.sshArgs, r.octet.VMName())
 	if err != nil {
 		r.debug("ssh -G: " + err.Error() + "; using the usual key files")
@@ -47,17 +62,7 @@ func (m *Manager) login(ctx context.Context, r *run, t *target) *login {
 	if m.cfg.Prompter != nil {
 		identities.Passphrase = m.cfg.Prompter.Passphrase
 	}
-	return &login{
-		m: m, r: r, t: t,
-		hostKeys: guest.HostKeys{
-			File: m.state.KnownHosts(r.octet),
-			Name: r.octet.VMName(),
-			// An entry or a journal with a key means that there was a first
-			// contact: lost pins are then no reason to trust anew.
-			Pinned: t.known != nil || t.journal.HostKey != "",
-		},
-		who: guest.NewIdentities(identities),
-	}
+	return guest.NewIdentities(identities)
 }
 
 func (l *login) options(addr netip.Addr) guest.Options {
@@ -78,20 +83,32 @@ func (l *login) dialContext(ctx context.Context, network, address string) (net.C
 
 // dial logs in at the first of addrs that answers; see bootstrap.Config.Dial.
 func (l *login) dial(ctx context.Context, addrs []netip.Addr, limit time.Duration) (*guest.Conn, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err // rather than what is wrong with the pins
-	}
-	if err := l.samePin(); err != nil {
-		return nil, err
-	}
 	if limit == 0 && len(addrs) == 1 {
+		if err := l.ready(ctx); err != nil {
+			return nil, err
+		}
 		return guest.Dial(ctx, l.options(addrs[0]))
+	}
+	return l.await(ctx, addrs, limit, l.r.debug)
+}
+
+// await is dial with the news of a wait told to note.
+func (l *login) await(ctx context.Context, addrs []netip.Addr, limit time.Duration, note func(string)) (*guest.Conn, error) {
+	if err := l.ready(ctx); err != nil {
+		return nil, err
 	}
 	ports := make([]netip.AddrPort, len(addrs))
 	for i, a := range addrs {
 		ports[i] = netip.AddrPortFrom(a, 22)
 	}
-	return guest.Await(ctx, l.options(addrs[0]), ports, limit, l.r.debug)
+	return guest.Await(ctx, l.options(addrs[0]), ports, limit, note)
+}
+
+func (l *login) ready(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err // rather than what is wrong with the pins
+	}
+	return l.samePin()
 }
 
 // samePin wants the pin file to hold the key that the journal knows, so that

@@ -17,6 +17,7 @@ import (
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/hypervisor/general"
 	"github.com/mutms/mpd-virt-macos/hypervisor/parallels"
+	"github.com/mutms/mpd-virt-macos/hypervisor/utm"
 	"github.com/mutms/mpd-virt-macos/internal/command"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
 	"github.com/mutms/mpd-virt-macos/internal/identity"
@@ -41,12 +42,14 @@ type Manager struct {
 	observing sync.Mutex // serialises cfg.Observer
 }
 
-// DefaultBackends are the backends that this program has, which start their
-// tools through run.
-func DefaultBackends(run hypervisor.Runner) []hypervisor.Hypervisor {
+// DefaultBackends are the backends that this program has. They start their
+// tools through run, and find files of their hypervisors below root, which is a
+// Config's SystemRoot.
+func DefaultBackends(run hypervisor.Runner, root string) []hypervisor.Hypervisor {
 	return []hypervisor.Hypervisor{
 		general.New(),
-		parallels.New(parallels.Config{Run: run}),
+		parallels.New(parallels.Config{Run: run, LeaseFile: filepath.Join(root, parallels.DefaultLeaseFile)}),
+		utm.New(utm.Config{Run: run}),
 	}
 }
 
@@ -107,7 +110,7 @@ func New(cfg Config) (*Manager, error) {
 		},
 	}
 	if cfg.Backends == nil {
-		m.cfg.Backends = DefaultBackends(m.begin("", 0).runner())
+		m.cfg.Backends = DefaultBackends(m.begin("", 0).runner(), cfg.SystemRoot)
 	}
 	if account, err := user.Current(); err != nil || account.HomeDir != cfg.Home {
 		m.sshArgs = []string{"-F", m.alias.User}

@@ -28,7 +28,7 @@ func TestNew(t *testing.T) {
 		m, err := mpdvirt.New(mpdvirt.Config{Home: home})
 		check(t, err)
 		got, err := m.Backends(t.Context())
-		if check(t, err); len(got) != len(mpdvirt.DefaultBackends(nil)) || got[0].Name != "general" || !got[0].Available {
+		if check(t, err); len(got) != len(mpdvirt.DefaultBackends(nil, "")) || got[0].Name != "general" || !got[0].Available {
 			t.Errorf("%+v", got)
 		}
 		if list, err := os.ReadDir(home); err != nil || len(list) > 0 {

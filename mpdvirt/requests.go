@@ -79,9 +79,19 @@ type DeleteResult struct {
 type CreateRequest struct {
 	Octet   Octet
 	Backend string // "": the default backend
-	User    User
-	RAM     Size // zero: the backend's default
-	Disk    Size // zero: the backend's default
+	User    User   // the VM's one account, which Create makes
+	RAM     Size   // whole MiB; zero: 8 GiB, or half of the host's memory if that is less
+	Disk    Size   // zero: 80 GiB, of which only what is written takes space
+	// Image is a file, a raw disk or a .tar.xz of one, in the place of the
+	// image of Config; nobody vouches for it but the caller.
+	Image string
+	// ImageBuild is another of Debian's builds, like "20260914-2601", and
+	// ImageSHA512 the digest of its archive, which must be given with it.
+	ImageBuild, ImageSHA512 string
+	// Keep leaves a VM whose first boot failed as it is, to be looked at.
+	Keep bool
+	// Repo, Branch and BootstrapURL: "" is as in Config.
+	Repo, Branch, BootstrapURL string
 }
 
 // CloneRequest says what VM Clone makes.

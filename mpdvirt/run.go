@@ -42,7 +42,7 @@ func (m *Manager) begun(verb string, o Octet) (*run, error) {
 
 func (r *run) emit(e Event) {
 	e.Time, e.Octet = r.m.cfg.Now(), r.octet
-	if r.log != nil {
+	if r.log != nil && e.Kind != StepProgress {
 		r.write(e)
 	}
 	if r.m.cfg.Observer == nil {
@@ -172,7 +172,10 @@ func (r *run) fail(err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Verb: r.verb, Log: r.logPath(), Hint: hint.Of(err)}
+	e := &Error{Verb: r.verb, Hint: hint.Of(err)}
+	if log := r.logPath(); exists(log) { // it went with the VM that could not be made
+		e.Log = log
+	}
 	if r.octet.Valid() {
 		e.VM = r.octet.VMName()
 	}
@@ -214,3 +217,28 @@ func (r *run) again() string {
 	}
 	return "setup"
 }
+
+// step runs one step of a verb that is not the pipeline's and tells of it.
+func (r *run) step(id string, do func() (summary string, err error)) error {
+	r.emit(Event{Kind: StepStarted, Step: id})
+	start := r.m.cfg.Now()
+	summary, err := do()
+	s := StepResult{ID: id, Status: OK, Summary: summary, Elapsed: r.m.cfg.Now().Sub(start)}
+	if w := warning(""); errors.As(err, &w) {
+		s.Status, s.Summary, err = Warn, string(w), nil
+	}
+	if err != nil {
+		s.Status, s.Summary = Fail, unnamed(err, r.verb+" "+r.octet.VMName())
+	}
+	r.ended(s)
+	if err != nil {
+		return &bootstrap.StepError{Step: id, Err: err}
+	}
+	return nil
+}
+
+// warning is returned by a step that holds, but about which a person should
+// read a line.
+type warning string
+
+func (w warning) Error() string { return string(w) }

@@ -40,6 +40,8 @@ func (t *target) entry() registry.Entry {
 	}
 	if t.known != nil {
 		e.Disk, e.RAM = t.known.Disk, t.known.RAM
+	} else if o := t.journal.Making; o != nil && !o.Clones() {
+		e.Disk, e.RAM = o.Disk, o.RAM
 	}
 	return e
 }
@@ -168,6 +170,9 @@ func (t *target) find(ctx context.Context, m *Manager, req SetupRequest) error {
 	}
 	if first := t.journal.First; first.IsValid() && (!req.Addr.IsValid() || req.Addr == first) {
 		return nil
+	}
+	if o := t.journal.Making; o != nil && !o.Clones() { // its seed, with its host key, is still attached
+		return t.resumable(fmt.Errorf("the first boot of %s did not finish", req.Octet.VMName()))
 	}
 	if err := t.notThisMachine(m, req.Addr); err != nil {
 		return err

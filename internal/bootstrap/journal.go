@@ -41,6 +41,9 @@ type Journal struct {
 	// Begun: the hypervisor was told to make the VM. Before that, a VM of its
 	// name is somebody else's.
 	Begun bool `json:"begun,omitempty"`
+	// Seed is the drive from which the first boot of a created VM reads its
+	// host key; it is to be taken away. "" if there is none, or it is not known.
+	Seed string `json:"seed,omitempty"`
 	// Rotate: the VM still has its template's host keys and machine-id.
 	Rotate bool `json:"rotate,omitempty"`
 
@@ -48,15 +51,22 @@ type Journal struct {
 	saved []byte // what is in file, as far as this run knows
 }
 
-// Making is an order for a VM.
+// Making is an order for a VM: a clone of a template, or without one a VM made
+// from a disk image.
 type Making struct {
 	Template string          `json:"template,omitempty"`
 	Linked   bool            `json:"linked,omitempty"`
 	RAM      hypervisor.Size `json:"ram,omitempty"`
 	Disk     hypervisor.Size `json:"disk,omitempty"`
+	Image    string          `json:"image,omitempty"`  // a file
+	Build    string          `json:"build,omitempty"`  // of Debian's images
+	SHA512   string          `json:"sha512,omitempty"` // of the build's archive
 }
 
-// Spec is the order in the backend's terms.
+// Clones says whether the order is for a clone.
+func (m *Making) Clones() bool { return m != nil && m.Template != "" }
+
+// Spec is the order of a clone in the backend's terms.
 func (m *Making) Spec(o hypervisor.Octet) hypervisor.CloneSpec {
 	return hypervisor.CloneSpec{Octet: o, Template: m.Template, Linked: m.Linked, RAM: m.RAM, Disk: m.Disk}
 }
@@ -174,8 +184,8 @@ func (j *Journal) Addresses() []netip.Addr {
 // Remade makes j that of a VM which is about to be made anew: what was known of
 // an earlier one under this order is void.
 func (j *Journal) Remade() {
-	j.UUID, j.First, j.HostKey, j.MachineID = "", netip.Addr{}, "", ""
-	j.Begun, j.Rotate, j.Moving = true, true, false
+	j.UUID, j.Seed, j.First, j.HostKey, j.MachineID = "", "", netip.Addr{}, "", ""
+	j.Begun, j.Rotate, j.Moving = true, j.Making.Clones(), false
 	clear(j.Done)
 }
 

@@ -15,12 +15,13 @@ import (
 	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
+// DebianSize is the size of the disk in Debian's archives. Its holes are kept,
+// so that it takes less space.
+const DebianSize = 3 * hypervisor.GiB
+
 const (
 	// member is the one thing in Debian's archives.
 	member = "disk.raw"
-	// rawSize is the size of that disk. Its holes are kept, so that the real
-	// need is smaller.
-	rawSize = 3 << 30
 	// extractLimit bounds one run of tar, which takes half a minute.
 	extractLimit = 30 * time.Minute
 	// freshPrefix begins the names of the folders in which tar works.
@@ -48,11 +49,11 @@ func extract(ctx context.Context, run hypervisor.Runner, archive, dst string) (e
 	}
 	fresh, err := os.MkdirTemp(filepath.Dir(dst), freshPrefix)
 	if err != nil {
-		return noSpace(dst, rawSize, err)
+		return noSpace(dst, int64(DebianSize), err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(fresh)) }()
 	if err := unpack(ctx, run, archive, fresh); err != nil {
-		return noSpace(dst, rawSize, err)
+		return noSpace(dst, int64(DebianSize), err)
 	}
 	got := filepath.Join(fresh, member)
 	if err := checkFresh(fresh, got); err != nil {
@@ -61,7 +62,7 @@ func extract(ctx context.Context, run hypervisor.Runner, archive, dst string) (e
 	if err := os.Chmod(got, 0o600); err != nil {
 		return err
 	}
-	return noSpace(dst, rawSize, settle(got, dst))
+	return noSpace(dst, int64(DebianSize), settle(got, dst))
 }
 
 // unpack lists the archive and unpacks the disk at the same time: the archive

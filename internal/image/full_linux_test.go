@@ -75,7 +75,7 @@ func TestFullDiskExtract(t *testing.T) {
 		}
 		path, err := Raw(t.Context(), RawOptions{Dir: dir, Archive: archive, Run: runTool(nil)})
 		var full *SpaceError
-		if !errors.As(err, &full) || full.Need != rawSize || path != "" || hint.Of(err) == "" {
+		if !errors.As(err, &full) || full.Need != int64(DebianSize) || path != "" || hint.Of(err) == "" {
 			t.Errorf("Raw = %q, %v", path, err)
 		}
 		if got, err := os.ReadFile(keep); err != nil || string(got) != "mine" {

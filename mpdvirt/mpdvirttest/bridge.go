@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"sync"
@@ -15,12 +16,14 @@ import (
 	"time"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/mpdvirt"
 )
 
 // The bridge carries the Mac's side of a world to another process: one
 // connection for each thing that the other process wants. It begins with a
-// bridgeRequest and a bridgeReply, each a line of JSON. A dialed stream then
-// follows as it is; of packets each has its length, two bytes, before it.
+// bridgeRequest and a bridgeReply, each a line of JSON. A dialed stream, or the
+// body of an answer, then follows as it is; of packets each has its length, two
+// bytes, before it.
 
 // Operations of the bridge.
 const (
@@ -29,6 +32,7 @@ const (
 	opRun     = "run"
 	opResolve = "resolve"
 	opAddrs   = "addrs"
+	opFetch   = "fetch"
 )
 
 type bridgeRequest struct {
@@ -36,13 +40,24 @@ type bridgeRequest struct {
 	Network string             `json:",omitempty"`
 	Address string             `json:",omitempty"`
 	Command hypervisor.Command `json:",omitzero"`
+	// Method and Header are of a request whose URL is Address.
+	Method string      `json:",omitempty"`
+	Header http.Header `json:",omitempty"`
 }
 
 type bridgeReply struct {
 	Home   string            `json:",omitempty"`
+	Root   string            `json:",omitempty"`
 	Now    time.Time         `json:",omitzero"`
 	Addrs  []netip.Addr      `json:",omitempty"`
 	Result hypervisor.Result `json:",omitzero"`
+	// Image and Host are as in mpdvirt.Config.
+	Image mpdvirt.ImageSource `json:",omitzero"`
+	Host  mpdvirt.Host        `json:",omitzero"`
+	// Status, Header and Length are of the answer to a request.
+	Status int         `json:",omitempty"`
+	Header http.Header `json:",omitempty"`
+	Length int64       `json:",omitempty"`
 	// Local and Remote are the addresses of a dialed connection.
 	Local, Remote string      `json:",omitempty"`
 	Err           *bridgeFail `json:",omitempty"`
@@ -121,7 +136,11 @@ func (w *World) serveOne(ctx context.Context, c net.Conn) {
 	var err error
 	switch req.Op {
 	case opConfig:
-		reply.Home, reply.Now = w.home, w.now()
+		cfg := w.Config()
+		reply.Home, reply.Now, reply.Image, reply.Host = cfg.Home, cfg.Now(), cfg.Image, cfg.Host
+	case opFetch:
+		w.serveFetch(ctx, c, req)
+		return
 	case opRun:
 		reply.Result, err = w.Run(ctx, req.Command)
 	case opResolve:

@@ -18,7 +18,8 @@
 // messages, and the change of address after step 30. The scripts are texts that
 // a VM downloads and runs, so that a cut or empty download has its true
 // consequences. Nothing here opens a socket, starts a process, or touches a
-// file outside of [World.Home]; [World.Serve] and [Remote] alone use what their
+// file outside of [World.Home], but that the tools of [World.Run] use the files
+// that their command lines name; [World.Serve] and [Remote] alone use what their
 // caller gives them.
 //
 // Everything works in a testing/synctest bubble, in which all waits are free.
@@ -37,7 +38,14 @@
 // it says. A clone has all of its template's disk, host keys included; sshd's
 // host keys are those that are in /etc/ssh when it starts.
 //
+// [World.AddUTM] installs UTM: utmctl, osascript, and what defaults and ifconfig
+// tell of it. A VM that is made there is an empty Debian, which really opens the
+// seed that it was given and becomes what that says; its cloud-init has the
+// command status. The archive with its disk is at [World.Image], which
+// [World.Transport] downloads and the played tar unpacks: [World.FailImage] makes
+// that go wrong, and [World.ImageRequests] tells what was asked for.
+//
 // Out of scope: other hypervisors, the containers behind the VM's name server,
-// and macOS's own tools other than ping and ssh; [World.HandleCommand] adds
+// and macOS's own tools other than ping, ssh and tar; [World.HandleCommand] adds
 // more.
 package mpdvirttest

@@ -24,8 +24,14 @@ case $- in
 esac
 `
 
-// install fills the VM's disk.
+// install fills the VM's disk as a person does who installs Debian.
 func (v *VM) install() error {
+	return errors.Join(v.installSystem(nil), v.writeFiles(), v.writeHostKey())
+}
+
+// installSystem fills the VM's disk with what comes before accounts, host keys
+// and a machine-id, and with some packages more.
+func (v *VM) installSystem(more []string) error {
 	fsys := memfs.New(v.now)
 	v.root = fsys.As(memfs.Root)
 	sys, err := debian.New(fsys, v.now)
@@ -33,7 +39,7 @@ func (v *VM) install() error {
 		return err
 	}
 	v.sys = sys
-	for _, name := range []string{"bash", "ca-certificates", "coreutils", "openssh-server", "openssl", "sudo", "systemd"} {
+	for _, name := range append([]string{"bash", "ca-certificates", "coreutils", "openssh-server", "openssl", "sudo", "systemd"}, more...) {
 		v.packages[name] = true
 	}
 	for _, unit := range []string{"ssh", "systemd-networkd", "systemd-resolved"} {
@@ -50,13 +56,31 @@ func (v *VM) install() error {
 	for _, later := range []string{"git", "wg", "mpd"} {
 		delete(programs, later)
 	}
+	if !v.packages[cloudInitPackage] {
+		delete(programs, "cloud-init")
+	}
 	for name, program := range programs {
 		if err := sys.Install(name, program); err != nil {
 			return err
 		}
 	}
-	return errors.Join(v.writeFiles(), v.generate(fsys), v.writeHostKey())
+	system := map[string]string{
+		"/etc/hostname":       v.opts.Hostname + "\n",
+		"/etc/hosts":          "127.0.0.1\tlocalhost\n127.0.1.1\t" + v.opts.Hostname + "\n",
+		"/etc/debian_version": "13.2\n",
+		"/etc/passwd":         rootLine,
+		dpkgLock:              "",
+	}
+	for name, text := range system {
+		if err := v.root.WriteFile(name, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return errors.Join(v.SetOS("debian", "trixie"), v.root.Chmod(dpkgLock, 0o640), v.generate(fsys))
 }
+
+// rootLine begins /etc/passwd.
+const rootLine = "root:x:0:0:root:/root:/bin/bash\n"
 
 // programs are those that work on this VM, by name. Not all are there from the
 // start.
@@ -65,35 +89,38 @@ func (v *VM) programs() map[string]debian.Program {
 		"sudo": v.sudoProgram, "su": v.su, "hostname": v.hostnameProgram, "hostnamectl": v.hostnamectl,
 		"systemctl": v.systemctl, "dpkg-query": v.dpkgQuery, "dpkg": v.dpkg, "dig": v.dig, "getent": v.getent,
 		"ssh-keygen": v.sshKeygen, "systemd-machine-id-setup": v.machineIDSetup,
+		"cloud-init":       v.cloudInit,
 		"mpdvirttest-step": v.stepProgram, "wget": v.wget, "curl": v.curl, "git": v.git, "wg": v.wg, "mpd": v.mpd,
 	}
 }
 
+// writeFiles adds what an installation asks for.
 func (v *VM) writeFiles() error {
-	home := v.homeDir()
-	files := map[string]string{
-		"/etc/hostname":       v.opts.Hostname + "\n",
-		"/etc/hosts":          "127.0.0.1\tlocalhost\n127.0.1.1\t" + v.opts.Hostname + "\n",
-		"/etc/debian_version": "13.2\n",
-		"/etc/passwd":         fmt.Sprintf("root:x:0:0:root:/root:/bin/bash\n%s:x:1000:1000::%s:%s\n", v.opts.User, home, v.opts.Shell),
-		home + "/.bashrc":     bashrc,
-		dpkgLock:              "",
-	}
 	authorized := ""
 	if !v.opts.Unauthorized {
 		authorized = string(ssh.MarshalAuthorizedKey(v.w.Key()))
 	}
-	files[home+"/.ssh/authorized_keys"] = authorized
+	return errors.Join(v.writeAccount(v.opts.User, v.opts.Shell, authorized), v.SetMachineID(v.w.seed("machine "+v.id)))
+}
+
+// writeAccount makes the VM's one account and its home folder.
+func (v *VM) writeAccount(user, shell, authorized string) error {
+	home := "/home/" + user
+	files := map[string]string{
+		"/etc/passwd":                  rootLine + fmt.Sprintf("%s:x:%d:%[2]d::%s:%s\n", user, userID, home, shell),
+		home + "/.bashrc":              bashrc,
+		home + "/.ssh/authorized_keys": authorized,
+	}
 	for name, text := range files {
 		if err := v.root.WriteFile(name, []byte(text), 0o644); err != nil {
 			return err
 		}
 	}
-	own := []error{v.SetMachineID(v.w.seed("machine " + v.id)), v.SetOS("debian", "trixie")}
+	var own []error
 	for _, name := range []string{home, home + "/.bashrc", home + "/.ssh", home + "/.ssh/authorized_keys"} {
 		own = append(own, v.root.Chown(name, userID))
 	}
-	own = append(own, v.root.Chmod(home+"/.ssh", 0o700), v.root.Chmod(home+"/.ssh/authorized_keys", 0o600), v.root.Chmod(dpkgLock, 0o640))
+	own = append(own, v.root.Chmod(home+"/.ssh", 0o700), v.root.Chmod(home+"/.ssh/authorized_keys", 0o600))
 	return errors.Join(own...)
 }
 

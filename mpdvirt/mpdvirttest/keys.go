@@ -15,7 +15,7 @@ import (
 
 // authorized reads the account's authorized_keys.
 func (v *VM) authorized(user string, key ssh.PublicKey) bool {
-	if user != v.opts.User {
+	if user == "" || user != v.user() {
 		return false
 	}
 	data, err := v.root.ReadFile(v.homeDir() + "/.ssh/authorized_keys")
@@ -35,7 +35,14 @@ func (v *VM) authorized(user string, key ssh.PublicKey) bool {
 	return false
 }
 
-func (v *VM) homeDir() string { return "/home/" + v.opts.User }
+// user is the VM's account; "" if it has none.
+func (v *VM) user() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.opts.User
+}
+
+func (v *VM) homeDir() string { return "/home/" + v.user() }
 
 // Authorize adds a key to the account's authorized_keys.
 func (v *VM) Authorize(key ssh.PublicKey) error {

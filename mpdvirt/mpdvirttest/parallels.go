@@ -5,11 +5,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
-	"sync"
 	"time"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/hypervisor/parallels"
 	"github.com/mutms/mpd-virt-macos/internal/prlemu"
 	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest/internal/memfs"
 )
@@ -34,7 +33,7 @@ type ParallelsFault = prlemu.Fault
 // is a good one.
 type ParallelsOptions struct {
 	// Settings are those at the start. LeaseFile "" becomes the usual place,
-	// below the world's home folder in the place of the root.
+	// below the world's Root.
 	Settings ParallelsSettings
 	// Boot is how long a guest takes from power-on until it has an address and
 	// answers; zero is no time.
@@ -48,27 +47,22 @@ type ParallelsOptions struct {
 // What a VM does to its own power, as [VM.PowerOff] and [VM.Reboot], prlctl does
 // not notice.
 type Parallels struct {
-	w    *World
-	emu  *prlemu.Emulator
-	boot time.Duration
-
-	mu     sync.Mutex
-	guests map[string]*VM // by UUID
-	power  map[string]int // counts starts and stops, so that a late start is told from the one that counts
+	*rack
+	emu *prlemu.Emulator
 }
 
 // AddParallels installs Parallels Desktop, without VMs: from now on World.Run
 // answers prlctl and prlsrvctl.
 func (w *World) AddParallels(o ParallelsOptions) (*Parallels, error) {
-	p := &Parallels{w: w, boot: o.Boot, guests: map[string]*VM{}, power: map[string]int{}}
+	p := &Parallels{rack: newRack(w, o.Boot)}
 	if o.Settings.LeaseFile == "" {
-		o.Settings.LeaseFile = filepath.Join(w.home, "Library", "Preferences", "Parallels", "parallels_dhcp_leases")
+		o.Settings.LeaseFile = filepath.Join(w.root, parallels.DefaultLeaseFile)
 	}
 	err := os.MkdirAll(filepath.Dir(o.Settings.LeaseFile), 0o755)
 	if err == nil {
 		p.emu, err = prlemu.New(prlemu.Options{Settings: o.Settings, Hooks: prlemu.Hooks{
-			Started: p.started, Stopped: p.stopped, Suspended: p.suspended, Resumed: p.resumed,
-			Cloned: p.cloned, Deleted: p.deleted, Addr: p.addr, Hostname: p.hostname,
+			Started: p.started, Stopped: p.stop, Suspended: p.suspend, Resumed: p.resumed,
+			Cloned: p.cloned, Deleted: p.discard, Addr: p.addr, Hostname: p.hostname,
 		}})
 	}
 	if err != nil {
@@ -86,10 +80,7 @@ func (p *Parallels) Emulator() *prlemu.Emulator { return p.emu }
 // AddTemplate adds a template, which is off. Its guest is like that of AddVM;
 // with o.Addr, all its clones have this address, until they get another one.
 func (p *Parallels) AddTemplate(name string, o VMOptions) (*VM, error) {
-	v, err := p.w.plant(o, (*VM).install)
-	if err == nil && o.Addr.IsValid() {
-		err = v.setStatic(o.Addr)
-	}
+	v, err := p.w.handmade(o)
 	if err == nil {
 		err = p.add(prlemu.VM{Name: name, Template: true, Hostname: v.opts.Hostname}, v)
 	}
@@ -99,32 +90,29 @@ func (p *Parallels) AddTemplate(name string, o VMOptions) (*VM, error) {
 	return v, nil
 }
 
-// AddVM adds a VM that runs. With o.Addr it has this address, also after it was
-// started anew; else one of the DHCP server.
+// AddVM adds a VM that runs, unless o.Off is set. With o.Addr it has this
+// address, also after it was started anew; else one of the DHCP server.
 func (p *Parallels) AddVM(name string, o VMOptions) (*VM, error) {
-	v, err := p.w.plant(o, (*VM).install)
-	if err == nil && o.Addr.IsValid() {
-		err = v.setStatic(o.Addr)
-	}
+	v, err := p.w.handmade(o)
 	if err == nil {
-		err = p.add(prlemu.VM{Name: name, State: string(hypervisor.Running), Hostname: v.opts.Hostname}, v)
+		state := map[bool]hypervisor.State{true: hypervisor.Stopped, false: hypervisor.Running}[o.Off]
+		err = p.add(prlemu.VM{Name: name, State: string(state), Hostname: v.opts.Hostname}, v)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("mpdvirttest: add VM %s: %w", name, err)
 	}
-	p.powerOn(p.UUID(name), v)
+	if !o.Off {
+		p.powerOn(p.UUID(name), v)
+	}
 	return v, nil
 }
 
 func (p *Parallels) add(m prlemu.VM, v *VM) error {
 	m, err := p.emu.AddVM(m)
-	if err != nil {
-		return err
+	if err == nil {
+		p.put(m.UUID, v)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.guests[m.UUID] = v
-	return nil
+	return err
 }
 
 // VM is the guest of the VM or template with a name or UUID; nil if there is
@@ -181,40 +169,11 @@ func (p *Parallels) Rename(id, name string) error { return p.emu.Rename(id, name
 // Remove deletes a VM with its guest, as a person does in the window.
 func (p *Parallels) Remove(id string) error { return p.emu.Remove(id) }
 
-func (p *Parallels) guest(uuid string) *VM {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.guests[uuid]
-}
+func (p *Parallels) started(uuid string) { p.start(uuid, p.powerOn) }
 
-// turn counts a change of the power, and returns the guest and the number.
-func (p *Parallels) turn(uuid string) (*VM, int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.power[uuid]++
-	return p.guests[uuid], p.power[uuid]
-}
+func (p *Parallels) resumed(uuid string) { p.resume(uuid, p.powerOn) }
 
-func (p *Parallels) started(uuid string) {
-	v, turn := p.turn(uuid)
-	switch {
-	case v == nil: // added to the emulator alone
-	case p.boot <= 0:
-		p.powerOn(uuid, v)
-	default:
-		p.w.later(p.boot, func() {
-			p.mu.Lock()
-			still := p.power[uuid] == turn
-			p.mu.Unlock()
-			if still {
-				p.powerOn(uuid, v)
-			}
-		})
-	}
-}
-
-// powerOn lets the guest boot. Without an address, because none is left or
-// another machine has it, it runs and nobody reaches it.
+// powerOn lets the guest boot; none may be left of the DHCP server's addresses.
 func (p *Parallels) powerOn(uuid string, v *VM) {
 	addr, static := v.static()
 	if !static {
@@ -223,46 +182,7 @@ func (p *Parallels) powerOn(uuid string, v *VM) {
 			addr = netip.Addr{}
 		}
 	}
-	if v.SetAddr(addr) != nil || v.boot() != nil {
-		_ = v.SetAddr(netip.Addr{})
-		_ = v.boot() // fails only where the world is closed
-	}
-}
-
-func (p *Parallels) stopped(uuid string, killed bool) {
-	if v, _ := p.turn(uuid); v != nil {
-		v.halt(!killed)
-	}
-}
-
-func (p *Parallels) suspended(uuid string) {
-	if v, _ := p.turn(uuid); v != nil {
-		v.Suspend()
-	}
-}
-
-// resumed wakes the guest; one that was suspended while it booted boots now.
-func (p *Parallels) resumed(uuid string) {
-	v, _ := p.turn(uuid)
-	if v == nil {
-		return
-	}
-	v.Resume()
-	if !v.running() {
-		p.powerOn(uuid, v)
-	}
-}
-
-func (p *Parallels) deleted(uuid string) {
-	v, _ := p.turn(uuid)
-	if v == nil {
-		return
-	}
-	v.halt(false)
-	_ = v.SetAddr(netip.Addr{}) // no address is always free
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.guests, uuid)
+	v.appear(addr)
 }
 
 // cloned copies the guest. A world that is closed has no room for it, which
@@ -276,9 +196,7 @@ func (p *Parallels) cloned(src, dst prlemu.VM) {
 	if err != nil {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.guests[dst.UUID] = v
+	p.put(dst.UUID, v)
 }
 
 func (p *Parallels) addr(uuid string) (netip.Addr, bool) {
@@ -286,9 +204,7 @@ func (p *Parallels) addr(uuid string) (netip.Addr, bool) {
 	if v == nil {
 		return netip.Addr{}, false
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.addr, v.on && !v.asleep && v.addr.IsValid()
+	return v.addrNow()
 }
 
 func (p *Parallels) hostname(uuid string) string {
@@ -328,31 +244,4 @@ func (v *VM) copyDisk(from *VM) error {
 	v.kernel.hostname.Store(&host)
 	v.kernel.arch.Store(arch)
 	return nil
-}
-
-// Files in which a guest has its static address: that of step 30, and one of
-// the person who made the template.
-const (
-	step30Network = "/etc/systemd/network/05-mpd.network"
-	ownNetwork    = "/etc/systemd/network/10-static.network"
-)
-
-func (v *VM) setStatic(addr netip.Addr) error {
-	text := fmt.Sprintf("[Match]\nName=enp0s5\n\n[Network]\nAddress=%v/24\n", addr)
-	return v.root.WriteFile(ownNetwork, []byte(text), 0o644)
-}
-
-var addressLine = regexp.MustCompile(`(?m)^Address=([0-9.]+)/`)
-
-// static is the address that the guest takes when it boots, if it is not from
-// DHCP.
-func (v *VM) static() (netip.Addr, bool) {
-	for _, name := range []string{step30Network, ownNetwork} {
-		text, err := v.root.ReadFile(name)
-		if m := addressLine.FindSubmatch(text); err == nil && m != nil {
-			addr, err := netip.ParseAddr(string(m[1]))
-			return addr, err == nil
-		}
-	}
-	return netip.Addr{}, false
 }

@@ -28,12 +28,16 @@ func Remote(socket string) (mpdvirt.Config, error) {
 	}
 	return mpdvirt.Config{
 		Home:        reply.Home,
+		SystemRoot:  reply.Root,
 		DialContext: r.dial,
 		Resolve:     r.resolve,
 		Runner:      r.run,
 		LocalAddrs:  r.localAddrs,
 		Now:         func() time.Time { return reply.Now },
 		AgentSocket: "none",
+		Transport:   r,
+		Image:       reply.Image,
+		Host:        reply.Host,
 	}, nil
 }
 

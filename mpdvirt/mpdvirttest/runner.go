@@ -14,8 +14,9 @@ import (
 )
 
 // Run plays the programs that the Mac has: ping, with the options of Linux or
-// of macOS, and ssh, of which it plays "ssh -G" and a login that runs a command
-// without asking anything. Others are not installed, unless HandleCommand added
+// of macOS; ssh, of which it plays "ssh -G" and a login that runs a command
+// without asking anything; and tar, which lists and unpacks the archive of
+// [World.Image] alone. Others are not installed, unless HandleCommand added
 // them. It is a hypervisor.Runner.
 func (w *World) Run(ctx context.Context, c hypervisor.Command) (hypervisor.Result, error) {
 	if len(c.Argv) == 0 {
@@ -38,6 +39,8 @@ func (w *World) Run(ctx context.Context, c hypervisor.Command) (hypervisor.Resul
 		tool = w.ping
 	case name == "ssh":
 		tool = w.ssh
+	case name == "tar":
+		tool = w.tar
 	default:
 		return hypervisor.Result{}, fmt.Errorf("%s: %w", name, hypervisor.ErrToolMissing)
 	}
@@ -52,7 +55,7 @@ func (w *World) Run(ctx context.Context, c hypervisor.Command) (hypervisor.Resul
 }
 
 // HandleCommand makes a function play a program of the Mac, by its base name,
-// also in the place of ping and ssh; nil ends that.
+// also in the place of ping, ssh and tar; nil ends that.
 func (w *World) HandleCommand(name string, tool hypervisor.Runner) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

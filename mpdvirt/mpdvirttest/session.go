@@ -138,16 +138,19 @@ func (v *VM) command(ctx context.Context, s *session, text string, cancel contex
 
 // login runs a command in the user's login shell.
 func (v *VM) login(ctx context.Context, text string, stdin io.Reader, stdout, stderr io.Writer) int {
-	home := v.homeDir()
+	v.mu.Lock()
+	user, shell := v.opts.User, v.opts.Shell
+	v.mu.Unlock()
+	home := "/home/" + user
 	p := &debian.Process{
-		Sys: v.sys, FS: v.sys.FS.As(userID), User: v.opts.User, Home: home, Dir: home,
+		Sys: v.sys, FS: v.sys.FS.As(userID), User: user, Home: home, Dir: home,
 		Env: map[string]string{
-			"HOME": home, "USER": v.opts.User, "LOGNAME": v.opts.User, "SHELL": v.opts.Shell,
+			"HOME": home, "USER": user, "LOGNAME": user, "SHELL": shell,
 			"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/games", "LANG": "en_US.UTF-8",
 		},
 		Stdin: stdin, Stdout: stdout, Stderr: stderr,
 	}
-	return p.Login(ctx, v.opts.Shell, text)
+	return p.Login(ctx, shell, text)
 }
 
 // outlet is a command's output; when nobody takes it any more, the command

@@ -34,6 +34,8 @@ type VMOptions struct {
 	// VMSetup builds an mpd that knows --vm-setup in the place of --setup, as
 	// later versions do.
 	VMSetup bool
+	// Off leaves the VM without power.
+	Off bool
 }
 
 // userID is the number of the VM's ordinary user.
@@ -43,7 +45,7 @@ const userID = 1000
 type VM struct {
 	w    *World
 	net  *memnet.Network
-	opts VMOptions
+	opts VMOptions // user and shell are guarded by mu
 	sys  *debian.System
 	root memfs.User
 	id   string // distinguishes the VMs of a world
@@ -63,6 +65,8 @@ type VM struct {
 	made        int // counts what the VM made up
 	server      Server
 	sudo        Sudo
+	mac         string      // of the network card; "" if nothing asks for it
+	cloud       *cloudState // nil: there is no cloud-init
 
 	kernel   kernel
 	skew     time.Duration
@@ -80,14 +84,14 @@ type vmLog struct {
 	connections, handshakes, logins int
 }
 
-// AddVM makes a VM and turns it on. It is an error if another VM of the world
+// AddVM makes a VM and turns it on, unless o.Off is set. It is an error if another VM of the world
 // has its address.
 func (w *World) AddVM(o VMOptions) (*VM, error) {
 	if !o.Addr.IsValid() {
 		o.Addr = netip.MustParseAddr("10.211.55.37")
 	}
 	v, err := w.plant(o, func(v *VM) error {
-		if err := v.install(); err != nil {
+		if err := v.install(); err != nil || o.Off {
 			return err
 		}
 		return v.boot()

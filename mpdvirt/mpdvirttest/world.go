@@ -49,13 +49,13 @@ type Options struct {
 
 // World is a Mac and its VMs. Its methods may be called at the same time.
 type World struct {
-	opts   Options
-	home   string
-	madeIn bool // home is ours to remove
-	now    func() time.Time
-	net    *memnet.Network
-	wg     sync.WaitGroup
-	done   chan struct{} // closed by Close
+	opts Options
+	home string
+	root string
+	now  func() time.Time
+	net  *memnet.Network
+	wg   sync.WaitGroup
+	done chan struct{} // closed by Close
 
 	mu       sync.Mutex
 	closed   bool
@@ -67,6 +67,9 @@ type World struct {
 	web      []*WebFault
 	branches map[string]string // commit by branch
 	tunnel   *tunnel
+	utm      *UTM       // nil until it is installed
+	bridge   netip.Addr // of the Mac in vmnet's network, if utm is there
+	images   imageServer
 }
 
 // New makes a world without VMs. The caller closes it.
@@ -79,14 +82,17 @@ func New(o Options) (*World, error) {
 	if w.now == nil {
 		w.now = func() time.Time { return Epoch }
 	}
-	if w.home == "" {
-		dir, err := os.MkdirTemp("", "mpdvirttest-")
-		if err != nil {
-			return nil, fmt.Errorf("mpdvirttest: make a home folder: %w", err)
-		}
-		w.home, w.madeIn = dir, true
+	var err error
+	if w.root, err = os.MkdirTemp("", "mpdvirttest-"); err != nil {
+		return nil, fmt.Errorf("mpdvirttest: make a folder for the Mac: %w", err)
 	}
-	err := w.startDNS()
+	if w.home == "" {
+		w.home = filepath.Join(w.root, "Users", "dev")
+		err = os.MkdirAll(w.home, 0o700)
+	}
+	if err == nil {
+		err = w.startDNS()
+	}
 	if err == nil && !o.NoKey {
 		err = w.makeKey()
 	}
@@ -111,11 +117,12 @@ func (w *World) Close() error {
 		v.halt(false)
 	}
 	w.wg.Wait()
-	if w.madeIn {
-		return os.RemoveAll(w.home)
-	}
-	return nil
+	return os.RemoveAll(w.root)
 }
+
+// Root is the Mac's file system outside of the home folder, a real folder: what
+// the Mac has as /etc/x is etc/x in it. Close removes it.
+func (w *World) Root() string { return w.root }
 
 // Home is the Mac's home folder, a real one.
 func (w *World) Home() string { return w.home }
@@ -123,15 +130,32 @@ func (w *World) Home() string { return w.home }
 // Config is the world as a Manager needs it. The caller may add an Observer, a
 // Prompter and Backends.
 func (w *World) Config() mpdvirt.Config {
+	url, sum := w.Image()
 	return mpdvirt.Config{
 		Home:        w.home,
+		SystemRoot:  w.root,
 		DialContext: w.DialContext,
 		Resolve:     w.Resolve,
 		Runner:      w.Run,
 		LocalAddrs:  w.LocalAddrs,
 		Now:         w.now,
 		AgentSocket: "none",
+		Transport:   w.Transport(),
+		Image:       mpdvirt.ImageSource{URL: url, SHA512: sum},
+		Host:        w.host(),
 	}
+}
+
+// host is a Mac with 16 GiB and eight cores, of the kind that UTM's settings say.
+func (w *World) host() mpdvirt.Host {
+	h := mpdvirt.Host{Arch: "arm64", Memory: 16 * hypervisor.GiB, Cores: 8}
+	w.mu.Lock()
+	u := w.utm
+	w.mu.Unlock()
+	if u != nil && u.intel() {
+		h.Arch = "amd64"
+	}
+	return h
 }
 
 // Names of the Mac's networks: Parallels' and UTM's shared ones, in which the
@@ -145,13 +169,27 @@ var (
 
 // LocalAddrs are the Mac's own addresses.
 func (w *World) LocalAddrs() ([]netip.Addr, error) {
-	addrs := slices.Clone(macAddrs)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	addrs := w.ownAddrs()
 	if w.tunnel != nil {
 		addrs = append(addrs, macEnd)
 	}
 	return addrs, nil
+}
+
+// ownAddrs are the Mac's addresses besides that of a tunnel. Where UTM is played,
+// the one in vmnet's network is there only while the bridge is. w.mu is held.
+func (w *World) ownAddrs() []netip.Addr {
+	addrs := slices.Clone(macAddrs)
+	if w.utm == nil {
+		return addrs
+	}
+	addrs = slices.DeleteFunc(addrs, vmnetDefault().Contains)
+	if w.bridge.IsValid() {
+		addrs = append(addrs, w.bridge)
+	}
+	return addrs
 }
 
 // DialContext connects from the Mac to an address "IP:port" by "tcp" or "udp".
@@ -208,7 +246,7 @@ func (w *World) exists(a netip.Addr) bool {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.others[a] || slices.Contains(macAddrs, a) {
+	if w.others[a] || slices.Contains(w.ownAddrs(), a) {
 		return true
 	}
 	return slices.ContainsFunc(w.vms, func(v *VM) bool {

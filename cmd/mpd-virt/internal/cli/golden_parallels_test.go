@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"syscall"
 
 	"github.com/google/go-cmdtest"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
-	"github.com/mutms/mpd-virt-macos/hypervisor/general"
-	"github.com/mutms/mpd-virt-macos/hypervisor/parallels"
 	"github.com/mutms/mpd-virt-macos/internal/prlemu"
-	"github.com/mutms/mpd-virt-macos/mpdvirt"
 	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest"
 )
 
@@ -49,14 +45,6 @@ func (g *golden) installParallels(templates []string) (string, error) {
 	}
 	g.called = 0
 	return "", nil
-}
-
-// backendsOf are the backends of a world: Parallels' leases are read in its
-// home folder, not on the machine that runs the tests.
-func backendsOf(cfg mpdvirt.Config) []hypervisor.Hypervisor {
-	return []hypervisor.Hypervisor{general.New(), parallels.New(parallels.Config{
-		Run: cfg.Runner, LeaseFile: filepath.Join(cfg.Home, "Library", "Preferences", "Parallels", "parallels_dhcp_leases"),
-	})}
 }
 
 func (g *golden) prl(args []string) (string, error) {

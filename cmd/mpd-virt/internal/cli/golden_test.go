@@ -113,7 +113,6 @@ func (g *golden) run(ctx context.Context, args []string, input string) ([]byte, 
 			return nil
 		},
 	}
-	env.Config.Backends = backendsOf(env.Config)
 	if stdin != nil {
 		env.Stdin = stdin
 	}

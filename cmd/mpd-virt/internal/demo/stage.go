@@ -6,13 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
 	"github.com/mutms/mpd-virt-macos/cmd/mpd-virt/internal/cli"
-	"github.com/mutms/mpd-virt-macos/hypervisor"
-	"github.com/mutms/mpd-virt-macos/hypervisor/general"
-	"github.com/mutms/mpd-virt-macos/hypervisor/parallels"
 	"github.com/mutms/mpd-virt-macos/mpdvirt"
 	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest"
 )
@@ -46,16 +42,12 @@ func (s *stage) types(line string, want int) {
 }
 
 func (s *stage) run(line string, want int, stdout, stderr io.Writer) {
-	cfg := s.world.Config()
-	cfg.Backends = []hypervisor.Hypervisor{general.New(), parallels.New(parallels.Config{
-		Run: cfg.Runner, LeaseFile: filepath.Join(cfg.Home, "dhcp_leases"), // not those of this machine
-	})}
 	code := cli.Run(s.ctx, cli.Env{
 		Args:    strings.Fields(line)[1:],
 		Stdout:  stdout,
 		Stderr:  stderr,
 		Environ: s.environ,
-		Config:  cfg,
+		Config:  s.world.Config(),
 	})
 	if s.err == nil && s.ctx.Err() != nil {
 		s.err = context.Cause(s.ctx)

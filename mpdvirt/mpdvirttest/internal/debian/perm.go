@@ -137,16 +137,23 @@ func stat(_ context.Context, p *Process, args []string) int {
 			status = p.Errorf("stat: cannot statx '%s': %s", name, reason(err))
 			continue
 		}
-		io.WriteString(p.Stdout, statFormat(format, name, info))
+		io.WriteString(p.Stdout, statFormat(format, name, p.userName(info.UID), info))
 	}
 	return status
 }
 
-func statFormat(format, name string, info memfs.Info) string {
-	owner := map[int]string{memfs.Root: "root"}[info.UID]
-	if owner == "" {
-		owner = "dev"
+// userName is what /etc/passwd has for a number.
+func (p *Process) userName(uid int) string {
+	text, _ := p.FS.ReadFile("/etc/passwd") // without it nobody has a name
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Split(line, ":"); len(f) > 2 && f[2] == strconv.Itoa(uid) {
+			return f[0]
+		}
 	}
+	return "UNKNOWN"
+}
+
+func statFormat(format, name, owner string, info memfs.Info) string {
 	kind := "regular file"
 	switch {
 	case info.IsDir():
