@@ -155,20 +155,21 @@ func askPing(ctx context.Context, x *examination) Check {
 
 // askPlatform logs in to the pinned VM and reads what its own setup wrote.
 func askPlatform(ctx context.Context, x *examination) Check {
-	conn := x.conn
-	if conn == nil {
-		var err error
-		if conn, err = x.login(ctx); err != nil {
-			c := found(err)
-			if sshAnswered(err) {
-				c.Facts = map[string]string{"ssh": "answers"}
-			}
-			if len(c.Fixes) == 0 {
-				c.Fixes = []Fix{{Text: "look on the VM's console what its SSH server does: sudo systemctl status ssh"}}
-			}
-			return c
+	start := time.Now()
+	conn, err := x.connect()
+	if err != nil {
+		c := found(err)
+		if sshAnswered(err) {
+			c.Facts = map[string]string{"ssh": "answers"}
 		}
-		defer conn.Close()
+		if x.private(ctx, err, time.Since(start)) {
+			c.Facts = map[string]string{"local_network": "denied"}
+			c.Fixes = []Fix{privacy()}
+		}
+		if len(c.Fixes) == 0 {
+			c.Fixes = []Fix{{Text: "look on the VM's console what its SSH server does: sudo systemctl status ssh"}}
+		}
+		return c
 	}
 	facts := map[string]string{"ssh": "answers", "host_key": ssh.FingerprintSHA256(conn.HostKey())}
 	data, err := bootstrap.ReadPlatform(ctx, conn)

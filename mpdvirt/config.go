@@ -61,6 +61,9 @@ type Config struct {
 	Image ImageSource
 	// Host is this machine; the zero value asks the system.
 	Host Host
+	// Checks are further questions of Diag, asked beside its own and shown behind
+	// them.
+	Checks []CheckFunc
 	// Observer gets the events of all verbs, one at a time, on the goroutine
 	// that causes them: it should return soon. nil drops them.
 	Observer func(Event)

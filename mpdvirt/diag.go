@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/mutms/mpd-virt-macos/internal/guest"
+	"github.com/mutms/mpd-virt-macos/internal/macos"
 	"github.com/mutms/mpd-virt-macos/internal/probe"
 	"github.com/mutms/mpd-virt-macos/internal/registry"
 )
@@ -41,7 +42,51 @@ type examination struct {
 	m     *Manager
 	r     *run
 	entry registry.Entry
-	conn  *guest.Conn // nil: log in
+	mac   *macos.Mac
+	// connect logs in to the VM, once for all questions. What it returns is
+	// closed by close.
+	connect func() (*guest.Conn, error)
+	close   func()
+	isMac   func() bool
+}
+
+// examination begins one. conn is a connection to the VM to use, which stays
+// the caller's; nil: log in.
+func (m *Manager) examination(ctx context.Context, r *run, e registry.Entry, conn *guest.Conn) *examination {
+	x := &examination{m: m, r: r, entry: e, mac: m.mac(r)}
+	ctx, cancel := context.WithCancel(ctx)
+	mac := lazily(func() (bool, error) { return isMac(ctx, x.mac), nil })
+	x.isMac = func() bool { is, _ := mac(); return is }
+	if conn != nil {
+		x.connect, x.close = func() (*guest.Conn, error) { return conn, nil }, cancel
+		return x
+	}
+	x.connect = lazily(func() (*guest.Conn, error) { return x.login(ctx) })
+	x.close = func() {
+		cancel()
+		if own, err := x.connect(); err == nil { // or the end of ctx, if nobody asked
+			own.Close()
+		}
+	}
+	return x
+}
+
+// lazily calls do once, for the first who asks; the others wait for it. It is not
+// sync.OnceValues, whose lock stops the clock of testing/synctest.
+func lazily[T any](do func() (T, error)) func() (T, error) {
+	turn, done := make(chan struct{}, 1), make(chan struct{})
+	var value T
+	var err error
+	return func() (T, error) {
+		select {
+		case turn <- struct{}{}:
+			value, err = do()
+			close(done)
+		default:
+			<-done
+		}
+		return value, err
+	}
 }
 
 // check is one question of an examination.
@@ -54,13 +99,31 @@ type check struct {
 
 // checks in the order in which they are shown. registry comes first and alone:
 // it says where to look.
-var checks = []check{
+var ownChecks = []check{
 	{"backend", Mandatory, nil, askBackend},
 	{"ping", Mandatory, nil, askPing},
 	{"platform", Mandatory, nil, askPlatform},
 	{"ssh-alias", Mandatory, []string{"platform"}, askAlias},
-	{"dns-identity", Optional, nil, askDNS},
+	{"tunnel", Optional, nil, askTunnel},
+	{"route", Optional, []string{"tunnel"}, askRoute},
+	{"wireguard-key", Optional, []string{"platform"}, askKey},
+	{"dns-identity", Optional, []string{"tunnel", "route"}, askDNS},
 	{"resolver", Optional, nil, askResolver},
+	{"dns-scope", Optional, []string{"tunnel"}, askScope},
+	{"ca-trust", Optional, nil, askTrust},
+	{"ca-expiry", Optional, nil, askExpiry},
+	{"portal", Optional, []string{"tunnel", "route", "dns-identity"}, askPortal},
+}
+
+// checks are this program's, and those of the Config behind them.
+func (m *Manager) checks() []check {
+	list := ownChecks[:len(ownChecks):len(ownChecks)]
+	for _, c := range m.cfg.Checks {
+		list = append(list, check{c.ID, Optional, c.Needs, func(ctx context.Context, x *examination) Check {
+			return c.Ask(ctx, Subject{x.entry, x.connect, c.ID})
+		}})
+	}
+	return list
 }
 
 // examine asks all questions. conn is a connection to the VM to use, nil if
@@ -70,15 +133,16 @@ func (m *Manager) examine(ctx context.Context, r *run, conn *guest.Conn) *Report
 	entry, first := m.askRegistry(r)
 	report.Checks = append(report.Checks, first)
 	if first.Status == Fail {
-		for _, c := range checks {
+		for _, c := range m.checks() {
 			report.Checks = append(report.Checks, skipped(c, first.ID))
 		}
 		report.Verdict = "which VM answers: not asked, " + report.Name + " is not usable as registered."
 		return report
 	}
 	report.Backend, report.Addr = entry.Backend, entry.Addr
-	x := &examination{m: m, r: r, entry: entry, conn: conn}
-	report.Checks = append(report.Checks, x.all(ctx, checks)...)
+	x := m.examination(ctx, r, entry, conn)
+	defer x.close()
+	report.Checks = append(report.Checks, x.all(ctx, m.checks())...)
 	reconcile(report)
 	for _, c := range report.Checks[1:] {
 		r.emit(Event{Kind: StepEnded, Step: c.ID, Status: c.Status, Text: c.Summary, Elapsed: c.Elapsed})
@@ -100,11 +164,12 @@ func (x *examination) all(ctx context.Context, checks []check) []Check {
 	for i, c := range checks {
 		wg.Go(func() {
 			out[i] = x.one(contexts[i], c)
-			if s := out[i].Status; s != Fail && s != Skipped {
+			cause, yes := context.Cause(contexts[i]).(failed)
+			if out[i].Status != Fail && !yes { // what this machine cannot be asked is no cause
 				return
 			}
 			why := failed(c.id)
-			if cause, yes := context.Cause(contexts[i]).(failed); yes {
+			if yes {
 				why = cause
 			}
 			for k, other := range checks {
@@ -142,7 +207,7 @@ func (x *examination) one(ctx context.Context, c check) Check {
 }
 
 func skipped(c check, cause string) Check {
-	return Check{ID: c.id, Phase: c.phase, Status: Skipped, Needs: c.needs, Summary: "not tried: " + cause + " failed"}
+	return Check{ID: c.id, Phase: c.phase, Status: Skipped, Needs: c.needs, Summary: "not tried: " + cause + " failed", Facts: map[string]string{"cause": cause}}
 }
 
 // reconcile judges what single checks cannot: whether the VM is reachable is
@@ -154,6 +219,9 @@ func reconcile(r *Report) {
 		ping.Status = Warn
 		ping.Summary += ", but SSH answers"
 	}
+	if ping.Status == Fail && ssh.Facts["local_network"] != "" {
+		*ping = skipped(check{id: ping.ID, phase: ping.Phase}, ssh.ID)
+	}
 	dns, resolver := r.find("dns-identity"), r.find("resolver")
 	if ssh.Facts["wireguard"] == foreign && dns.Status == OK {
 		dns.Status, dns.Facts["wireguard"] = Warn, foreign
@@ -163,7 +231,11 @@ func reconcile(r *Report) {
 	switch claimed := resolver.Facts["address"]; {
 	case dns.Status == OK, dns.Facts["wireguard"] == foreign:
 	case resolver.Status == Fail, claimed != "" && claimed == dns.Facts["address"]:
-		*resolver = skipped(check{id: resolver.ID, phase: resolver.Phase}, dns.ID)
+		cause := dns.ID
+		if c := dns.Facts["cause"]; c != "" {
+			cause = c
+		}
+		*resolver = skipped(check{id: resolver.ID, phase: resolver.Phase}, cause)
 	case claimed != "":
 		resolver.Status = Warn
 		resolver.Summary += ": from a cache or /etc/hosts, it proves nothing"

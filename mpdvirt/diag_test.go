@@ -45,7 +45,7 @@ func asked(ctx context.Context, list []check) []Check {
 
 func statuses(checks []Check) map[string]Status {
 	out := map[string]Status{}
-	for _, c := range checks {
+	for _, c := range ownChecks {
 		out[c.ID] = c.Status
 	}
 	return out
@@ -138,13 +138,13 @@ func TestChecksLeaveNothingOpen(t *testing.T) {
 
 func TestChecksOfDiag(t *testing.T) {
 	seen := map[string]bool{"registry": true}
-	for _, c := range checks {
+	for _, c := range ownChecks {
 		if seen[c.id] || c.id == "" || c.ask == nil || c.phase != Mandatory && c.phase != Optional {
 			t.Errorf("check %+v", c)
 		}
 		seen[c.id] = true
 	}
-	for _, c := range checks {
+	for _, c := range ownChecks {
 		for _, need := range c.needs {
 			if !seen[need] {
 				t.Errorf("%s needs %s, which is not asked", c.id, need)
@@ -287,8 +287,8 @@ func TestDiagNotRegistered(t *testing.T) {
 	if !errors.Is(r.Err(), ErrUnhealthy) || r.Check("registry").Status != Fail || r.Name != "mpd-150" || r.Addr.IsValid() {
 		t.Errorf("%+v", r)
 	}
-	if len(r.Checks) != 1+len(checks) {
-		t.Errorf("%d checks, want all %d", len(r.Checks), 1+len(checks))
+	if len(r.Checks) != 1+len(ownChecks) {
+		t.Errorf("%d checks, want all %d", len(r.Checks), 1+len(ownChecks))
 	}
 	for _, c := range r.Checks[1:] {
 		if c.Status != Skipped || c.Summary != "not tried: registry failed" {

@@ -52,8 +52,14 @@ const tunnelDown = "which VM answers: none, no tunnel to a VM is up."
 
 // One thing is wrong with a VM that was set up and whose tunnel is on.
 func TestDiag(t *testing.T) {
-	dead := statuses{"ping": fail, "platform": fail, "ssh-alias": skipped, "dns-identity": fail, "resolver": skipped}
-	noDNS := statuses{"dns-identity": fail, "resolver": skipped}
+	noSSH := statuses{"platform": fail, "ssh-alias": skipped, "wireguard-key": skipped}
+	noDNS := statuses{"dns-identity": fail, "resolver": skipped, "portal": skipped}
+	dead := statuses{"ping": fail}
+	maps.Copy(dead, noSSH)
+	maps.Copy(dead, noDNS)
+	noTunnel := statuses{"tunnel": fail, "route": skipped, "dns-identity": skipped, "resolver": skipped, "dns-scope": skipped, "portal": skipped}
+	stale := maps.Clone(noTunnel)
+	stale["resolver"] = warn
 	for _, tt := range []struct {
 		name    string
 		world   mpdvirttest.Options
@@ -64,7 +70,7 @@ func TestDiag(t *testing.T) {
 		within  time.Duration // 0: 3 s
 	}{
 		{name: "healthy", change: nothing, want: statuses{}, verdict: "which VM answers: mpd-150 (its own DNS says so)."},
-		{name: "tunnel off", change: func(l *lab) { l.world.Tunnel(nil) }, want: noDNS, verdict: tunnelDown},
+		{name: "tunnel off", change: func(l *lab) { l.world.Tunnel(nil) }, want: noTunnel, verdict: tunnelDown},
 		{name: "dead", change: func(l *lab) { l.vm.PowerOff() }, want: dead, class: mpdvirt.ErrUnhealthy, verdict: tunnelDown},
 		{name: "dead and silent", world: mpdvirttest.Options{SilentHosts: true}, change: func(l *lab) { l.vm.PowerOff() },
 			want: dead, class: mpdvirt.ErrUnhealthy, verdict: tunnelDown},
@@ -72,13 +78,13 @@ func TestDiag(t *testing.T) {
 			want: dead, class: mpdvirt.ErrUnhealthy, verdict: tunnelDown},
 		{name: "F35 ping is blocked", change: func(l *lab) { l.world.HandleCommand("ping", deaf) }, want: statuses{"ping": warn}},
 		{name: "F35 only sshd is off", change: func(l *lab) { check(l.t, l.vm.SetServer(mpdvirttest.ServerClosed)) },
-			want: statuses{"platform": fail, "ssh-alias": skipped}, class: mpdvirt.ErrUnhealthy},
+			want: noSSH, class: mpdvirt.ErrUnhealthy},
 		{name: "sshd is silent", change: func(l *lab) { check(l.t, l.vm.SetServer(mpdvirttest.ServerSilent)) },
-			want: statuses{"platform": fail, "ssh-alias": skipped}, class: mpdvirt.ErrUnhealthy, within: 11 * time.Second},
+			want: noSSH, class: mpdvirt.ErrUnhealthy, within: 11 * time.Second},
 		{name: "key not authorised any more", change: func(l *lab) { check(l.t, l.vm.Deauthorize(l.world.Key())) },
-			want: statuses{"platform": fail, "ssh-alias": skipped}, class: mpdvirt.ErrUnhealthy},
+			want: noSSH, class: mpdvirt.ErrUnhealthy},
 		{name: "F19 host key changed", change: func(l *lab) { check(l.t, l.vm.RotateHostKeys()) },
-			want: statuses{"platform": fail, "ssh-alias": skipped}, class: mpdvirt.ErrRefused},
+			want: noSSH, class: mpdvirt.ErrRefused},
 		{name: "dead, and the pins are lost", change: func(l *lab) {
 			l.vm.PowerOff()
 			check(l.t, os.Remove(l.path(".mpd-virt/150/known_hosts")))
@@ -95,7 +101,7 @@ func TestDiag(t *testing.T) {
 		{name: "F109 stale cache, tunnel off", change: func(l *lab) {
 			l.world.Tunnel(nil)
 			l.world.Claim("vm.service.mpd.test", canonical)
-		}, want: statuses{"dns-identity": fail, "resolver": warn}, verdict: tunnelDown},
+		}, want: stale, verdict: tunnelDown},
 		{name: "F109 stale cache, tunnel on", change: func(l *lab) { l.world.Claim("vm.service.mpd.test", firstAddr) }, want: statuses{"resolver": warn},
 			verdict: "which VM answers: mpd-150 (its own DNS says so)."},
 	} {
@@ -184,7 +190,7 @@ func wantPlatform(t *testing.T, report *mpdvirt.Report, word string) {
 		wantChecks(t, report, statuses{})
 		return
 	}
-	wantChecks(t, report, statuses{"platform": fail, "ssh-alias": skipped})
+	wantChecks(t, report, statuses{"platform": fail, "ssh-alias": skipped, "wireguard-key": skipped})
 	fix := []string{"mpd-virt", "setup", "150", "--from=30-networking"}
 	if !strings.Contains(c.Summary, word) || strings.ContainsAny(c.Summary, "\x1b\a") || !slices.ContainsFunc(c.Fixes, func(f mpdvirt.Fix) bool { return slices.Equal(f.Argv, fix) }) {
 		t.Errorf("%q does not say %q, or %+v not %v", c.Summary, word, c.Fixes, fix)
@@ -293,7 +299,7 @@ func TestDiagForeignConf(t *testing.T) {
 		l.world.Tunnel(liar)
 		check(t, l.vm.WriteFile("/etc/wireguard/mpd0.conf", []byte("[Interface]\n"), 0o600))
 		report := l.diag()
-		wantChecks(t, report, statuses{"dns-identity": warn})
+		wantChecks(t, report, statuses{"tunnel": warn, "wireguard-key": fail, "dns-identity": warn})
 		if c := report.Check("dns-identity"); !strings.Contains(c.Summary, "not confirmed") || len(c.Fixes) == 0 {
 			t.Errorf("%q, %+v", c.Summary, c.Fixes)
 		}
@@ -339,7 +345,10 @@ func TestDiagTwins(t *testing.T) {
 
 // Without a usable entry nothing is asked, and the report leads on.
 func TestDiagEntry(t *testing.T) {
-	rest := statuses{"backend": skipped, "ping": skipped, "platform": skipped, "ssh-alias": skipped, "dns-identity": skipped, "resolver": skipped, "registry": fail}
+	rest := statuses{"registry": fail}
+	for _, id := range []string{"backend", "ping", "platform", "ssh-alias", "tunnel", "route", "wireguard-key", "dns-identity", "resolver", "dns-scope", "ca-trust", "ca-expiry", "portal"} {
+		rest[id] = skipped
+	}
 	for name, tt := range map[string]struct {
 		prepare func(l *lab)
 		want    statuses
@@ -354,7 +363,7 @@ func TestDiagEntry(t *testing.T) {
 		"backend of another program": {func(l *lab) {
 			l.setup(adoption)
 			l.write(".mpd-virt/150/env", strings.Replace(l.read(".mpd-virt/150/env"), "general", "vmware", 1), 0o600)
-		}, statuses{"backend": fail, "dns-identity": fail, "resolver": skipped}, `"vmware"`},
+		}, statuses{"backend": fail, "tunnel": fail, "route": skipped, "dns-identity": skipped, "resolver": skipped, "dns-scope": skipped, "ca-trust": warn, "portal": skipped}, `"vmware"`},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			l := newLab(t, options{})

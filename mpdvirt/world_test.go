@@ -69,12 +69,15 @@ func newLab(t testing.TB, o options) *lab {
 	return l
 }
 
-// adopted is a lab whose VM is set up; its tunnel is on.
+// adopted is a lab whose VM is set up; its tunnel is on, and the Mac trusts the
+// CA.
 func adopted(t testing.TB, o options) *lab {
 	t.Helper()
 	l := newLab(t, o)
-	l.world.Tunnel(l.vm)
 	l.setup(adoption)
+	l.world.Tunnel(l.vm)
+	ca := []byte(l.read(".mpd-virt/conf/caroot/rootCA.pem"))
+	check(t, errors.Join(l.world.Mac().AddCertificate(ca), l.world.Mac().SetTrust(ca, "root")))
 	l.forget()
 	return l
 }
@@ -229,6 +232,10 @@ func (p person) Confirm(_ context.Context, question string) (bool, error) {
 		return false, mpdvirt.ErrDeclined
 	}
 	return p.confirm(question), nil
+}
+
+func (p person) Choose(ctx context.Context, q mpdvirt.Question) (string, error) {
+	return q.Actions[0].ID, p.Pause(ctx, q.Text, strings.Join(q.Commands, "\n"))
 }
 
 func (p person) Pause(_ context.Context, text, command string) error {

@@ -55,6 +55,38 @@ func (p *prompter) Pause(ctx context.Context, text, command string) error {
 	return err
 }
 
+// Choose shows what can be done, a line each, and takes the first letter of an
+// action; Enter alone is the first.
+func (p *prompter) Choose(ctx context.Context, q mpdvirt.Question) (string, error) {
+	lines := p.look.lines(q.Text)
+	for _, command := range q.Commands {
+		lines = append(lines, "  "+p.look.text(command))
+	}
+	keys := []string{"Enter"}
+	for i, a := range q.Actions {
+		if i > 0 {
+			keys = append(keys, letter(a))
+		}
+		lines = append(lines, fmt.Sprintf("  %-6s %s", keys[i], p.look.text(a.Text)))
+	}
+	prompt := "Which? [" + strings.Join(keys, "/") + "] "
+	for question := strings.Join(append(lines, prompt), "\n"); ; question = prompt {
+		answer, err := p.ask(ctx, question)
+		if err != nil {
+			return "", err
+		}
+		word := strings.ToLower(strings.TrimSpace(string(answer)))
+		for i, a := range q.Actions {
+			if word == a.ID || i == 0 && word == "" || i > 0 && word == letter(a) {
+				return a.ID, nil
+			}
+		}
+	}
+}
+
+// letter stands for an action.
+func letter(a mpdvirt.Action) string { return a.ID[:1] }
+
 // Passphrase reads without showing what is typed.
 func (p *prompter) Passphrase(ctx context.Context, keyFile string) ([]byte, error) {
 	fd := int(p.in.Fd())

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mutms/mpd-virt-macos/internal/shell"
 	"github.com/mutms/mpd-virt-macos/mpdvirt"
 )
 
@@ -25,7 +26,7 @@ func writeReport(w io.Writer, l look, r *mpdvirt.Report) {
 	}
 	fmt.Fprintln(w, l.text(head))
 	for _, p := range phases {
-		writePhase(w, l, p, r.Checks)
+		writePhase(w, l, p, title(r, p), r.Checks)
 	}
 	fmt.Fprintf(w, "\n%s\n", strings.Join(closing(l, r), "\n"))
 }
@@ -34,7 +35,7 @@ func writeReport(w io.Writer, l look, r *mpdvirt.Report) {
 func writeFindings(w io.Writer, l look, r *mpdvirt.Report) {
 	findings := slices.DeleteFunc(slices.Clone(r.Checks), func(c mpdvirt.Check) bool { return c.Status == mpdvirt.OK })
 	for _, p := range phases {
-		writePhase(w, l, p, findings)
+		writePhase(w, l, p, title(r, p), findings)
 	}
 	if len(findings) > 0 {
 		fmt.Fprintln(w)
@@ -44,14 +45,18 @@ func writeFindings(w io.Writer, l look, r *mpdvirt.Report) {
 // phases are in the order in which they are shown.
 var phases = []mpdvirt.Phase{mpdvirt.Mandatory, mpdvirt.Optional}
 
-func title(p mpdvirt.Phase) string {
-	if p == mpdvirt.Mandatory {
+// title is the heading of a phase in a report on a VM, or on the whole machine.
+func title(r *mpdvirt.Report, p mpdvirt.Phase) string {
+	switch {
+	case p == mpdvirt.Mandatory:
 		return "must hold"
+	case !r.Octet.Valid():
+		return "worth knowing"
 	}
 	return "for *.mpd.test on this Mac"
 }
 
-func writePhase(w io.Writer, l look, p mpdvirt.Phase, checks []mpdvirt.Check) {
+func writePhase(w io.Writer, l look, p mpdvirt.Phase, title string, checks []mpdvirt.Check) {
 	pad := checkWidth
 	for _, c := range checks {
 		pad = max(pad, columns(c.ID)+2)
@@ -62,7 +67,7 @@ func writePhase(w io.Writer, l look, p mpdvirt.Phase, checks []mpdvirt.Check) {
 			continue
 		}
 		if first {
-			fmt.Fprintf(w, "\n%s\n", title(p))
+			fmt.Fprintf(w, "\n%s\n", title)
 			first = false
 		}
 		io.WriteString(w, l.stepLine(markOf(c.Status), c.ID, pad, c.Summary, ""))
@@ -82,6 +87,9 @@ func writeFix(w io.Writer, l look, fix mpdvirt.Fix) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(indent+label+line, " "))
 	}
+	if fix.Open != "" {
+		fmt.Fprintln(w, indent+"  "+l.fold(l.command([]string{"open", fix.Open})))
+	}
 	if len(fix.Argv) == 0 {
 		return
 	}
@@ -89,7 +97,11 @@ func writeFix(w io.Writer, l look, fix mpdvirt.Fix) {
 	if fix.Root {
 		argv = append([]string{"sudo"}, argv...)
 	}
-	fmt.Fprintln(w, indent+"  "+l.fold(l.command(argv)))
+	line := l.fold(l.command(argv))
+	if fix.Stdin != "" {
+		line = "printf %s " + shell.Quote(fix.Stdin) + " | " + line
+	}
+	fmt.Fprintln(w, indent+"  "+line)
 }
 
 // fixLines are the lines of a fix's text. Several lines were broken by who
