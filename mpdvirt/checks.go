@@ -315,6 +315,9 @@ func (x *examination) noAddress(a probe.Answer) (string, []Fix) {
 	server := x.m.cfg.DNSServer.Addr()
 	switch a.Kind {
 	case probe.NoAnswer, probe.Unreachable, probe.Canceled:
+		if x.isMac() { // where a tunnel that is down is found by its address
+			return fmt.Sprintf("the tunnel is on, but nothing answers at %s%s: the VM behind it is off, or is another", server, detail), append([]Fix{on}, x.start()...)
+		}
 		return fmt.Sprintf("no answer from %s: the tunnel is down%s", server, detail), []Fix{on}
 	case probe.Refused:
 		return fmt.Sprintf("%s refuses DNS: mpd does not run there%s", server, detail), []Fix{again}
@@ -325,6 +328,14 @@ func (x *examination) noAddress(a probe.Answer) (string, []Fix) {
 	default:
 		return fmt.Sprintf("%s: %s%s", server, a.Kind, detail), []Fix{on, again}
 	}
+}
+
+// start is the fix that turns the VM on, if its backend can.
+func (x *examination) start() []Fix {
+	if b, err := x.m.backend(x.entry.Backend); err == nil && can[hypervisor.Lifecycle](b) {
+		return []Fix{mpdVirt("start", x.entry.Octet.String())}
+	}
+	return nil
 }
 
 func (x *examination) registeredAt(addr netip.Addr) string {

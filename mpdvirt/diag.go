@@ -266,6 +266,12 @@ func (x *examination) verdict(r *Report) string {
 	case dns.Facts["address"] != "":
 		return fmt.Sprintf("which VM answers: one at %s that is not registered here, not %s.", dns.Facts["address"], want)
 	}
+	if tunnel := r.find("tunnel"); dns.Facts["cause"] == "" && tunnel.Facts["interface"] != "" {
+		switch probe.Kind(dns.Facts["answer"]) {
+		case probe.NoAnswer, probe.Unreachable, probe.Canceled:
+			return "which VM answers: none, although a tunnel is on."
+		}
+	}
 	switch probe.Kind(dns.Facts["answer"]) {
 	case "", probe.NoAnswer, probe.Unreachable, probe.Canceled:
 		return "which VM answers: none, no tunnel to a VM is up."

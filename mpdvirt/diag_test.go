@@ -45,7 +45,7 @@ func asked(ctx context.Context, list []check) []Check {
 
 func statuses(checks []Check) map[string]Status {
 	out := map[string]Status{}
-	for _, c := range ownChecks {
+	for _, c := range checks {
 		out[c.ID] = c.Status
 	}
 	return out

@@ -48,7 +48,10 @@ func wantChecks(t *testing.T, report *mpdvirt.Report, want statuses) {
 	}
 }
 
-const tunnelDown = "which VM answers: none, no tunnel to a VM is up."
+const (
+	tunnelDown = "which VM answers: none, no tunnel to a VM is up."
+	nobody     = "which VM answers: none, although a tunnel is on."
+)
 
 // One thing is wrong with a VM that was set up and whose tunnel is on.
 func TestDiag(t *testing.T) {
@@ -71,11 +74,11 @@ func TestDiag(t *testing.T) {
 	}{
 		{name: "healthy", change: nothing, want: statuses{}, verdict: "which VM answers: mpd-150 (its own DNS says so)."},
 		{name: "tunnel off", change: func(l *lab) { l.world.Tunnel(nil) }, want: noTunnel, verdict: tunnelDown},
-		{name: "dead", change: func(l *lab) { l.vm.PowerOff() }, want: dead, class: mpdvirt.ErrUnhealthy, verdict: tunnelDown},
+		{name: "dead", change: func(l *lab) { l.vm.PowerOff() }, want: dead, class: mpdvirt.ErrUnhealthy, verdict: nobody},
 		{name: "dead and silent", world: mpdvirttest.Options{SilentHosts: true}, change: func(l *lab) { l.vm.PowerOff() },
-			want: dead, class: mpdvirt.ErrUnhealthy, verdict: tunnelDown},
+			want: dead, class: mpdvirt.ErrUnhealthy, verdict: nobody},
 		{name: "suspended", world: mpdvirttest.Options{SilentHosts: true}, change: func(l *lab) { l.vm.Suspend() },
-			want: dead, class: mpdvirt.ErrUnhealthy, verdict: tunnelDown},
+			want: dead, class: mpdvirt.ErrUnhealthy, verdict: nobody},
 		{name: "F35 ping is blocked", change: func(l *lab) { l.world.HandleCommand("ping", deaf) }, want: statuses{"ping": warn}},
 		{name: "F35 only sshd is off", change: func(l *lab) { check(l.t, l.vm.SetServer(mpdvirttest.ServerClosed)) },
 			want: noSSH, class: mpdvirt.ErrUnhealthy},
@@ -88,7 +91,7 @@ func TestDiag(t *testing.T) {
 		{name: "dead, and the pins are lost", change: func(l *lab) {
 			l.vm.PowerOff()
 			check(l.t, os.Remove(l.path(".mpd-virt/150/known_hosts")))
-		}, want: dead, class: mpdvirt.ErrRefused, verdict: tunnelDown},
+		}, want: dead, class: mpdvirt.ErrRefused, verdict: nobody},
 		{name: "no ping here", change: func(l *lab) { l.world.HandleCommand("ping", missing) }, want: statuses{"ping": warn}},
 		{name: "no ssh here", change: func(l *lab) { l.world.HandleCommand("ssh", missing) }, want: statuses{"ssh-alias": warn}},
 		{name: "ssh fails", change: func(l *lab) { l.world.HandleCommand("ssh", broken) }, want: statuses{"ssh-alias": fail}, class: mpdvirt.ErrUnhealthy},

@@ -88,8 +88,15 @@ func ExampleManager_Diag() {
 	// mandatory ping ok
 	// mandatory platform ok
 	// mandatory ssh-alias ok
-	// optional dns-identity fail
+	// optional tunnel fail
+	// optional route skipped
+	// optional wireguard-key ok
+	// optional dns-identity skipped
 	// optional resolver skipped
+	// optional dns-scope skipped
+	// optional ca-trust warn
+	// optional ca-expiry ok
+	// optional portal skipped
 	// healthy: true
 }
 

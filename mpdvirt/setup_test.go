@@ -63,7 +63,7 @@ func TestSetup(t *testing.T) {
 			t.Errorf("%d connections with %d handshakes, want one at each address", c, h)
 		}
 		for _, c := range res.Report.Checks {
-			if c.Status != mpdvirt.OK {
+			if want := map[string]mpdvirt.Status{"ca-trust": warn}[c.ID]; c.Status != ok && c.Status != want { // trust is the person's to give
 				t.Errorf("%s: %s %s", c.ID, c.Status, c.Summary)
 			}
 		}
