@@ -100,7 +100,7 @@ func (c *call) nested(argv []string, change func(n *call)) (status int, found bo
 // place is the folder of a tool; "" is one that the package does not play.
 func place(name string) string {
 	switch name {
-	case "security", "sudo", "pbcopy", "pbpaste", "open", "dscacheutil", "sw_vers", "env", "killall", "tee", "install":
+	case "security", "sudo", "pbcopy", "pbpaste", "open", "dscacheutil", "sw_vers", "env", "killall", "tee", "install", "id":
 		return "/usr/bin"
 	case "scutil", "netstat", "arp":
 		return "/usr/sbin"
@@ -150,6 +150,8 @@ func (c *call) work() (int, error) {
 		return c.open()
 	case "sw_vers":
 		return c.swVers()
+	case "id":
+		return c.id()
 	}
 	return c.files()
 }

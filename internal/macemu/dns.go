@@ -1,6 +1,7 @@
 package macemu
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -140,26 +141,41 @@ func (c *call) dscacheutil() (int, error) {
 
 // host prints nothing for a name that is not known. C
 func (c *call) host(name string) error {
-	addr, found := c.e.hosts(name)
+	addr, found, err := c.e.lookup(c.ctx, name, c.dry)
+	if err == nil && found {
+		fmt.Fprintf(c.out, "name: %s\nip_address: %s\n\n", name, addr)
+	}
+	return err
+}
+
+// Lookup is the IPv4 address of a name as all programs of the Mac learn it: by
+// /etc/hosts, the cache, or the hook Lookup, to which it hands the name server
+// that is responsible. The error is ctx's, whose end is how a server is silent.
+func (e *Emulator) Lookup(ctx context.Context, name string) (addr netip.Addr, found bool, err error) {
+	return e.lookup(ctx, strings.ToLower(strings.TrimSuffix(name, ".")), false)
+}
+
+func (e *Emulator) lookup(ctx context.Context, name string, dry bool) (addr netip.Addr, found bool, err error) {
+	addr, found = e.hosts(name)
 	var server netip.AddrPort
-	err := c.look(func(st *state, _ time.Time) {
-		if !found && !(c.set.CachesUnknown && st.Unknown[name]) {
-			server = c.e.serverFor(st, name)
+	err = e.tx(func(st *state, _ time.Time) error {
+		if !found && !(st.Settings.CachesUnknown && st.Unknown[name]) {
+			server = e.serverFor(st, name)
 		}
+		return nil
 	})
-	if hook := c.e.opts.Hooks.Lookup; err == nil && server.IsValid() && hook != nil {
-		addr, found = hook(c.ctx, name, server)
+	if hook := e.opts.Hooks.Lookup; err == nil && server.IsValid() && hook != nil {
+		addr, found = hook(ctx, name, server)
 	}
 	switch {
-	case err != nil:
-		return err
-	case found:
-		fmt.Fprintf(c.out, "name: %s\nip_address: %s\n\n", name, addr)
-		return nil
-	case c.ctx.Err() != nil:
-		return c.ctx.Err()
+	case err != nil || found:
+		return addr, found, err
+	case ctx.Err() != nil:
+		return netip.Addr{}, false, ctx.Err()
+	case dry:
+		return netip.Addr{}, false, nil
 	}
-	return c.change(func(st *state, _ time.Time, _ *emu.Later) error {
+	return netip.Addr{}, false, e.tx(func(st *state, _ time.Time) error {
 		if st.Unknown == nil {
 			st.Unknown = map[string]bool{}
 		}

@@ -11,7 +11,7 @@
 // # Tools
 //
 // security, sudo, scutil, route, netstat, ifconfig, arp, dscacheutil, killall,
-// pbcopy, pbpaste, open, sw_vers, env, and of what sudo needs to write below
+// pbcopy, pbpaste, open, sw_vers, id, env, and of what sudo needs to write below
 // /etc/resolver: mkdir, tee, install, cp, chmod, rm and rmdir. Each is known by
 // its bare name and its place. A use that is not played ends with status 64 and
 // the text "macemu: not played:", so that a wrong argument is not taken for a

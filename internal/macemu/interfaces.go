@@ -48,6 +48,9 @@ func (st *state) interfaces() (out []netif) {
 		out = append(out, utun(n))
 	}
 	for n, addr := range st.Settings.Bridges {
+		if !addr.IsValid() {
+			continue
+		}
 		out = append(out, netif{
 			name: fmt.Sprintf("bridge%d", 100+n), index: bridgeIndex + n, flags: "8a63<UP,BROADCAST,SMART,RUNNING,ALLMULTI,SIMPLEX,MULTICAST>", mtu: 1500,
 			mac: fmt.Sprintf("5e:52:30:ee:34:%02x", 100+n), addr: addr,

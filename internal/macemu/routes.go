@@ -80,6 +80,26 @@ func (e *Emulator) StaticRoutes() (out []netip.Prefix, err error) {
 	return out, err
 }
 
+// Way is where packets to an address go: through an interface, to a gateway, or
+// to the address itself if that is the zero Addr. The zero Way is nowhere.
+type Way struct {
+	Iface   string
+	Gateway netip.Addr
+	OnLink  bool // the address is in a network of the interface
+	Tunnel  bool // the interface is the active tunnel's
+}
+
+// WayTo is the way of packets from a program that is bound to no interface.
+func (e *Emulator) WayTo(addr netip.Addr) (w Way, err error) {
+	err = e.tx(func(st *state, _ time.Time) error {
+		if r, ok := st.lookup(addr, ""); ok {
+			w = Way{Iface: r.iface, Gateway: r.gateway, OnLink: r.onLink, Tunnel: r.tunnel}
+		}
+		return nil
+	})
+	return w, err
+}
+
 // dropRoutes forgets the static routes whose interface has gone. C
 func (st *state) dropRoutes() {
 	st.Routes = slices.DeleteFunc(st.Routes, func(r static) bool {

@@ -53,7 +53,8 @@ type Settings struct {
 	// 192.168.1.1.
 	Router netip.Addr `json:",omitzero"`
 	// Bridges are the Mac's own addresses on bridge100, bridge101 and so on,
-	// like 10.211.55.2/24. When one goes, the routes through it do, too.
+	// like 10.211.55.2/24; the zero Prefix is that there is no bridge of this
+	// number. When one goes, the routes through it do, too.
 	Bridges []netip.Prefix `json:",omitempty"`
 	// Neighbours are the machines that the Mac has spoken to.
 	Neighbours []Neighbour `json:",omitempty"`

@@ -147,3 +147,20 @@ func (c *call) runEnv() (int, error) {
 	}
 	return c.say(127, "env: %s: No such file or directory", rest[0])
 }
+
+// id tells the names of the user's groups. C that only an administrator is in
+// admin, and that sudo takes the others' word for nothing; A for the rest
+func (c *call) id() (int, error) {
+	if !slices.Equal(c.args, []string{"-Gn"}) {
+		return c.notPlayed()
+	}
+	groups := "staff everyone localaccounts _appserverusr admin _appserveradm _lpadmin com.apple.sharepoint.group.1 _appstore _lpoperator _developer"
+	switch {
+	case c.root:
+		groups = "wheel daemon kmem sys tty operator procview procmod everyone staff certusers localaccounts admin"
+	case c.set.Sudo == SudoNotAllowed:
+		groups = "staff everyone localaccounts com.apple.sharepoint.group.1"
+	}
+	c.out.WriteString(groups + "\n")
+	return 0, nil
+}

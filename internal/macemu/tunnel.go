@@ -183,6 +183,18 @@ func (e *Emulator) down(t *Tunnel, until time.Time, later *emu.Later) {
 	}
 }
 
+// Active is the WireGuard tunnel that is Connected, with its configuration; ok is
+// false if there is none.
+func (e *Emulator) Active() (t Tunnel, c Conf, ok bool, err error) {
+	err = e.tx(func(st *state, _ time.Time) error {
+		if up, conf := st.active(); up != nil {
+			t, c, ok = *up, conf, true
+		}
+		return nil
+	})
+	return t, c, ok, err
+}
+
 // active is the tunnel that is Connected, with its configuration; nil if there is
 // none.
 func (st *state) active() (*Tunnel, Conf) {

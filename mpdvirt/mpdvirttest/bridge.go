@@ -137,7 +137,7 @@ func (w *World) serveOne(ctx context.Context, c net.Conn) {
 	switch req.Op {
 	case opConfig:
 		cfg := w.Config()
-		reply.Home, reply.Now, reply.Image, reply.Host = cfg.Home, cfg.Now(), cfg.Image, cfg.Host
+		reply.Home, reply.Root, reply.Now, reply.Image, reply.Host = cfg.Home, cfg.SystemRoot, cfg.Now(), cfg.Image, cfg.Host
 	case opFetch:
 		w.serveFetch(ctx, c, req)
 		return

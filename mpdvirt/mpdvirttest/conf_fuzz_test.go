@@ -3,6 +3,8 @@ package mpdvirttest
 import (
 	"strings"
 	"testing"
+
+	"github.com/mutms/mpd-virt-macos/internal/macemu"
 )
 
 // A configuration is read whole or not at all, and is a pair with another only
@@ -22,8 +24,14 @@ func FuzzConf(f *testing.F) {
 		if err == nil && (len(c.public) != 44 || len(c.private) != 44 || c.peer == "") {
 			t.Errorf("keys %q %q %q", c.private, c.public, c.peer)
 		}
-		if err == nil && pair(c, c) && c.peer != c.public {
-			t.Error("a pair without the right keys")
+		client, refused := macemu.ParseConf(s)
+		if err != nil || refused != nil {
+			return
+		}
+		for _, p := range client.Peers {
+			if c.accepts(c.public, client, p) && (p.PublicKey != c.public || c.peer != c.public) {
+				t.Error("a pair without the right keys")
+			}
 		}
 	})
 }

@@ -6,8 +6,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// startDNS listens at the name server's address for the VM whose tunnel is up.
-func (w *World) startDNS() error {
+// startServers listens at the addresses of the name server and the portal for the
+// VM whose tunnel is up.
+func (w *World) startServers() error {
 	packets, err := w.net.ListenPacket(nameServerAddr)
 	if err != nil {
 		return err
@@ -16,14 +17,21 @@ func (w *World) startDNS() error {
 	if err != nil {
 		return err
 	}
+	pages, err := w.net.Listen(portalAddr())
+	if err != nil {
+		return err
+	}
 	w.net.SetUp(nameServerAddr.Addr(), true)
+	w.net.SetUp(portalAddr().Addr(), true)
 	w.wg.Go(func() {
 		<-w.done
 		packets.Close()
 		streams.Close()
+		pages.Close()
 	})
 	w.wg.Go(func() { w.servePackets(packets) })
-	w.wg.Go(func() { w.serveStreams(streams) })
+	w.wg.Go(func() { w.serveStreams(streams, func(c net.Conn) { w.serveStream(&dns.Conn{Conn: c}) }) })
+	w.wg.Go(func() { w.serveStreams(pages, w.servePortal) })
 	return nil
 }
 
@@ -35,7 +43,7 @@ func (w *World) servePackets(c net.PacketConn) {
 			return
 		}
 		query := new(dns.Msg)
-		v := w.linked()
+		v := w.behind(nameServerAddr.Addr())
 		if v == nil || query.Unpack(buf[:n]) != nil {
 			continue
 		}
@@ -45,7 +53,9 @@ func (w *World) servePackets(c net.PacketConn) {
 	}
 }
 
-func (w *World) serveStreams(l net.Listener) {
+// serveStreams serves each connection until it ends, the world does, or serve
+// returns.
+func (w *World) serveStreams(l net.Listener, serve func(c net.Conn)) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -61,7 +71,7 @@ func (w *World) serveStreams(l net.Listener) {
 				}
 				c.Close()
 			})
-			w.serveStream(&dns.Conn{Conn: c})
+			serve(c)
 		})
 	}
 }
@@ -72,7 +82,7 @@ func (w *World) serveStream(c *dns.Conn) {
 		if err != nil {
 			return
 		}
-		v := w.linked()
+		v := w.behind(nameServerAddr.Addr())
 		if v == nil {
 			continue
 		}

@@ -11,15 +11,16 @@
 // # What is real and what is played
 //
 // Real: the SSH protocol with its key exchange and logins, the DNS messages,
-// the files in the Mac's home folder, WireGuard's keys (a tunnel is up only if
-// the conf files of both ends are a pair), and the language of the shell.
+// the files in the Mac's home folder and of its /etc, WireGuard's keys (a tunnel
+// carries packets only if the configurations of both ends are a pair), TLS and the
+// certificates that mpd --setup signs, and the language of the shell.
 // Played: the network, the VM's files and programs, and the mpd project's
 // bootstrap scripts, by stand-ins that keep their contract: exit codes, files,
 // messages, and the change of address after step 30. The scripts are texts that
 // a VM downloads and runs, so that a cut or empty download has its true
 // consequences. Nothing here opens a socket, starts a process, or touches a
-// file outside of [World.Home], but that the tools of [World.Run] use the files
-// that their command lines name; [World.Serve] and [Remote] alone use what their
+// file outside of [World.Home] and [World.Root], but that the tools of [World.Run]
+// use the files that their command lines name; [World.Serve] and [Remote] alone use what their
 // caller gives them.
 //
 // Everything works in a testing/synctest bubble, in which all waits are free.
@@ -30,6 +31,33 @@
 // above 2, no signals, and no EXIT trap of a subshell, and wants UTF-8; programs
 // have the options that scripts commonly use, and fail when they meet another.
 //
+// # The Mac
+//
+// [World.Run] answers the tools by which macOS tells and changes trust, routes,
+// names and tunnels, and shows things to a person: security, sudo, scutil, route,
+// netstat, ifconfig, dscacheutil, pbcopy, open and others. [World.Mac] says what
+// came of them, does what a person does by hand, and makes them fail or refuse.
+// What they say is what happens:
+//
+//   - The tunnel that is Connected carries packets to the VM at its endpoint while
+//     the VM's end is up and the keys are a pair; otherwise they vanish. Opening a
+//     .mobileconfig installs its tunnel, and [World.Tunnel] does all that a person
+//     does in one call.
+//   - The routing table decides what reaches the networks behind a tunnel; a static
+//     route through a VM reaches its containers, too.
+//   - [World.Resolve] asks the name server that scutil --dns shows: that of the
+//     tunnel that is up takes all queries, so that a VM that is off means no names
+//     at all, and a file below /etc/resolver those of its domain.
+//   - The VM's portal shows a certificate for mpd.test of the CA that was pushed to
+//     it before its last mpd --setup; [VM.SetPortal] makes it wrong.
+//   - With MacSettings.LocalNetworkDenied the VMs' own addresses have no route for
+//     this program, and those behind the tunnel have.
+//
+// What programs show on their terminal is in [Mac.Terminal]; a test has no other
+// terminal, and with the setting Sudo "asks not" sudo needs none. [Mac.NotPlayed]
+// tells the uses of tools that nobody taught the Mac. [Options].NoMac takes the
+// tools away, as on Linux.
+//
 // # Hypervisors
 //
 // The VMs of a world belong to no hypervisor until [World.AddParallels] installs
@@ -38,14 +66,14 @@
 // it says. A clone has all of its template's disk, host keys included; sshd's
 // host keys are those that are in /etc/ssh when it starts.
 //
-// [World.AddUTM] installs UTM: utmctl, osascript, and what defaults and ifconfig
-// tell of it. A VM that is made there is an empty Debian, which really opens the
+// [World.AddUTM] installs UTM: utmctl, osascript, what defaults tells of it, and
+// bridge100 while a VM runs. A VM that is made there is an empty Debian, which really opens the
 // seed that it was given and becomes what that says; its cloud-init has the
 // command status. The archive with its disk is at [World.Image], which
 // [World.Transport] downloads and the played tar unpacks: [World.FailImage] makes
 // that go wrong, and [World.ImageRequests] tells what was asked for.
 //
-// Out of scope: other hypervisors, the containers behind the VM's name server,
-// and macOS's own tools other than ping, ssh and tar; [World.HandleCommand] adds
-// more.
+// Out of scope: other hypervisors, the containers other than the VM's name server
+// and portal, and tools of macOS that this program has no use for;
+// [World.HandleCommand] adds more.
 package mpdvirttest

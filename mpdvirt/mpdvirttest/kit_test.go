@@ -3,6 +3,7 @@ package mpdvirttest_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/crypto/curve25519"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/mutms/mpd-virt-macos/internal/identity"
 	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest"
 )
 
@@ -157,19 +159,43 @@ func confs(t *testing.T, w *mpdvirttest.World, octet string, first byte) (server
 	return "[Interface]\nPrivateKey = " + vmPrivate + "\nAddress = 10.164.0.2/30\nListenPort = 51820\n\n[Peer]\nPublicKey = " + macPublic + "\nAllowedIPs = 10.164.0.1/32\n"
 }
 
-const somePEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+// newCA makes a CA as the Mac does.
+func newCA(t *testing.T, now time.Time) (cert, key string, roots *x509.CertPool) {
+	t.Helper()
+	id, err := identity.Open(t.TempDir(), func() time.Time { return now }).Ensure(150, at150)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots = x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(id.CACert) {
+		t.Fatal("no certificate")
+	}
+	return string(id.CACert), string(id.CAKey), roots
+}
+
+// pushCA puts a CA where the program pushes it.
+func pushCA(t *testing.T, c *ssh.Client, cert, key string) {
+	t.Helper()
+	mustRun(t, c, cert, push("/var/lib/mpd/conf/caroot/rootCA.pem", "644"))
+	mustRun(t, c, key, push("/var/lib/mpd/conf/caroot/rootCA-key.pem", "600"))
+}
 
 // bootstrap takes a fresh VM through all steps by plain SSH.
 func bootstrap(t *testing.T, w *mpdvirttest.World, v *mpdvirttest.VM) *ssh.Client {
 	t.Helper()
-	server := confs(t, w, "150", 16)
+	cert, key, _ := newCA(t, w.Config().Now())
+	return bootstrapWith(t, w, v, confs(t, w, "150", 16), cert, key)
+}
+
+// bootstrapWith is bootstrap with the files that are pushed.
+func bootstrapWith(t *testing.T, w *mpdvirttest.World, v *mpdvirttest.VM, server, cert, key string) *ssh.Client {
+	t.Helper()
 	old := login(t, w, v.Addr())
 	mustRun(t, old, "", "sudo -n true")
 	mustRun(t, old, "", download("10-passwordless-sudo.sh"))
 	mustRun(t, old, "", download("20-git-clone.sh"))
 	mustRun(t, old, server, push("/var/lib/mpd/conf/wireguard/mpd0.conf", "600"))
-	mustRun(t, old, somePEM, push("/var/lib/mpd/conf/caroot/rootCA.pem", "644"))
-	mustRun(t, old, somePEM, push("/var/lib/mpd/conf/caroot/rootCA-key.pem", "600"))
+	pushCA(t, old, cert, key)
 	mustRun(t, old, "", "bash /opt/mpd/bootstrap/30-networking.sh 150")
 	old.Close()
 	for !w.Reachable(at150) {

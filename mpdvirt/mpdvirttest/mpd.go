@@ -94,7 +94,8 @@ func parseEnv(text string) map[string]string {
 	return values
 }
 
-// certificates uses the pushed CA, or makes one if there is none.
+// certificates uses the pushed CA, or makes one if there is none, for what the
+// portal shows from now on.
 func (v *VM) certificates(p *debian.Process) int {
 	dir := confDir + "/caroot"
 	if err := p.FS.MkdirAll(dir, 0o700); err != nil {
@@ -120,11 +121,14 @@ func (v *VM) certificates(p *debian.Process) int {
 	if err != nil {
 		return bad(p, "%s/rootCA-key.pem is missing", dir)
 	}
-	for name, data := range map[string][]byte{"rootCA.pem": cert, "rootCA-key.pem": key} {
-		if block, _ := pem.Decode(data); block == nil {
-			return bad(p, "%s/%s is not PEM", dir, name)
-		}
+	ca, err := parseAuthority(cert, key)
+	if err != nil {
+		return bad(p, "%s: %v", dir, err)
 	}
+	made := v.now()
+	v.mu.Lock()
+	v.portal.ca, v.portal.made = ca, made
+	v.mu.Unlock()
 	ok(p, "certificates for mpd.test")
 	return 0
 }

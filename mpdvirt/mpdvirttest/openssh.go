@@ -103,7 +103,7 @@ func (w *World) sshLogin(ctx context.Context, host, command string, o sshOptions
 	}
 	v := w.vmAt(addr)
 	switch server := v.serverMode(); {
-	case v == nil && !w.exists(addr) && !w.opts.SilentHosts:
+	case w.denied(addr), v == nil && !w.exists(addr) && !w.opts.SilentHosts:
 		return output(255, "ssh: connect to host %s port %s: No route to host", name, port)
 	case v == nil && w.exists(addr), server == ServerClosed, v != nil && port != "22":
 		return output(255, "ssh: connect to host %s port %s: Connection refused", name, port)

@@ -78,41 +78,68 @@ func (v *VM) getent(_ context.Context, p *debian.Process, args []string) int {
 	return 0
 }
 
-// Resolve is the Mac's own resolver: it knows what Claim said, and asks the
-// name server of the VM whose tunnel is up, as client.conf's DNS line makes
-// macOS do.
+// Resolve is the Mac's own resolver, the same that dscacheutil tells of. It knows
+// what Claim said and what /etc/hosts below Root says. Other names it asks the name
+// server of the longest domain that /etc/resolver has for them, else that of the
+// tunnel that is up and whose configuration has a DNS line, which takes all
+// queries, else that of the network, which knows no name. A server that is silent
+// is asked until ctx ends.
 func (w *World) Resolve(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	notFound := &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-	w.mu.Lock()
-	claimed, isClaimed := w.hosts[strings.TrimSuffix(host, ".")]
-	up := w.tunnel != nil
-	w.mu.Unlock()
-	switch {
-	case isClaimed:
+	if claimed, ok := w.claimed(host); ok {
 		return []netip.Addr{claimed}, nil
-	case !up || network == "ip6":
+	}
+	if network == "ip6" {
 		return nil, notFound
 	}
-	v := w.linked()
+	w.settleTunnel()
+	addr, found, err := w.mac.emu.Lookup(ctx, host)
+	switch {
+	case err != nil:
+		return nil, &net.DNSError{Err: "i/o timeout", Name: host, IsTimeout: true, UnwrapErr: err}
+	case !found:
+		return nil, notFound
+	}
+	return []netip.Addr{addr}, nil
+}
+
+func (w *World) claimed(name string) (netip.Addr, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	addr, ok := w.hosts[strings.TrimSuffix(name, ".")]
+	return addr, ok
+}
+
+// lookup is what a name server says of a name to the Mac: that of the platform by
+// the way that packets have to it, and others, which know no name. A machine in a
+// network of the Mac that is not its router is no name server.
+func (w *World) lookup(ctx context.Context, name string, server netip.AddrPort) (netip.Addr, bool) {
+	if addr, ok := w.claimed(name); ok {
+		return addr, true
+	}
+	if !throughTunnel(server.Addr()) {
+		if w.onLink(server.Addr()) {
+			_ = w.nothing(ctx) // until the caller has enough
+		}
+		return netip.Addr{}, false
+	}
 	var reply *dns.Msg
 	answered := false
-	if v != nil {
-		reply, answered = v.ask(host, dns.TypeA)
+	if v := w.behind(server.Addr()); v != nil && server == nameServerAddr {
+		reply, answered = v.ask(name, dns.TypeA)
 	}
 	if !answered {
-		err := w.nothing(ctx) // the resolver asks again and again
-		return nil, &net.DNSError{Err: "i/o timeout", Name: host, IsTimeout: true, UnwrapErr: err}
+		_ = w.nothing(ctx) // the resolver asks again and again
+		return netip.Addr{}, false
 	}
-	var addrs []netip.Addr
 	for _, rr := range reply.Answer {
-		if a, isA := rr.(*dns.A); isA {
-			if addr, ok := netip.AddrFromSlice(a.A); ok {
-				addrs = append(addrs, addr.Unmap())
-			}
+		a, isA := rr.(*dns.A)
+		if !isA {
+			continue
+		}
+		if addr, ok := netip.AddrFromSlice(a.A); ok {
+			return addr.Unmap(), true
 		}
 	}
-	if len(addrs) == 0 {
-		return nil, notFound
-	}
-	return addrs, nil
+	return netip.Addr{}, false
 }

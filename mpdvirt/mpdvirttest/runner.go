@@ -13,7 +13,7 @@ import (
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 )
 
-// Run plays the programs that the Mac has: ping, with the options of Linux or
+// Run plays the programs that the Mac has: those of [World.Mac]; ping, with the options of Linux or
 // of macOS; ssh, of which it plays "ssh -G" and a login that runs a command
 // without asking anything; and tar, which lists and unpacks the archive of
 // [World.Image] alone. Others are not installed, unless HandleCommand added
@@ -22,11 +22,7 @@ func (w *World) Run(ctx context.Context, c hypervisor.Command) (hypervisor.Resul
 	if len(c.Argv) == 0 {
 		return hypervisor.Result{}, fmt.Errorf("mpdvirttest: run a program: no name: %w", hypervisor.ErrToolMissing)
 	}
-	limit := c.Limit
-	if limit == 0 {
-		limit = hypervisor.DefaultLimit
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := bound(ctx, c)
 	defer cancel()
 	name := path.Base(c.Argv[0])
 	w.mu.Lock()
@@ -35,6 +31,9 @@ func (w *World) Run(ctx context.Context, c hypervisor.Command) (hypervisor.Resul
 	w.mu.Unlock()
 	switch {
 	case tool != nil:
+	case w.mac.plays(name):
+		w.settleTunnel()
+		tool = w.mac.emu.Runner()
 	case name == "ping":
 		tool = w.ping
 	case name == "ssh":
@@ -54,8 +53,20 @@ func (w *World) Run(ctx context.Context, c hypervisor.Command) (hypervisor.Resul
 	return result, nil
 }
 
+// bound is the time that a command may take: as it says, and with a person at its
+// terminal for ever.
+func bound(ctx context.Context, c hypervisor.Command) (context.Context, context.CancelFunc) {
+	switch {
+	case c.Limit > 0:
+		return context.WithTimeout(ctx, c.Limit)
+	case c.Terminal:
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, hypervisor.DefaultLimit)
+}
+
 // HandleCommand makes a function play a program of the Mac, by its base name,
-// also in the place of ping, ssh and tar; nil ends that.
+// also in the place of one that Run plays; nil ends that.
 func (w *World) HandleCommand(name string, tool hypervisor.Runner) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -87,8 +98,9 @@ func (w *World) ping(ctx context.Context, c hypervisor.Command) (hypervisor.Resu
 		fmt.Fprintf(&errs, "ping: cannot resolve %s: Unknown host\n", target)
 		return hypervisor.Result{Stderr: errs.Bytes(), Status: map[bool]int{true: 2, false: 68}[linux]}, nil
 	}
-	exists := w.exists(addr)
-	silent := !exists && (w.opts.SilentHosts || throughTunnel(addr))
+	denied := w.denied(addr)
+	exists := !denied && w.exists(addr)
+	silent := !exists && !denied && (w.opts.SilentHosts || throughTunnel(addr))
 	if silent {
 		if !pause(ctx, 2*time.Second) {
 			return hypervisor.Result{}, ctx.Err()

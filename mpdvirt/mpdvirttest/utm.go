@@ -80,7 +80,8 @@ type UTM struct {
 }
 
 // AddUTM installs UTM, without VMs: from now on World.Run answers utmctl at its
-// place in the bundle, osascript, defaults and ifconfig. A world has one UTM.
+// place in the bundle, osascript and defaults, and bridge100 is vmnet's alone. A
+// world has one UTM.
 func (w *World) AddUTM(o UTMOptions) (*UTM, error) {
 	plan := cloudPlan{o.CloudInit, o.CloudInitDelay, o.RestartSSH}
 	u := &UTM{rack: newRack(w, o.Boot), cloud: plan, disks: map[string]*disks{}, leases: map[string]netip.Addr{}}
@@ -100,7 +101,11 @@ func (w *World) AddUTM(o UTMOptions) (*UTM, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mpdvirttest: add UTM: %w", err)
 	}
-	for _, name := range []string{"utmctl", "osascript", "defaults", "ifconfig"} {
+	tools := []string{"utmctl", "osascript", "defaults"}
+	if w.opts.NoMac {
+		tools = append(tools, "ifconfig") // which the Mac has otherwise
+	}
+	for _, name := range tools {
 		w.HandleCommand(name, u.emu.Runner())
 	}
 	return u, nil
@@ -214,8 +219,7 @@ func (u *UTM) Change(f func(s *UTMSettings)) error {
 		f(s)
 		now = *s
 	})
-	u.w.setBridge(hostOf(now.Bridge))
-	return err
+	return errors.Join(err, u.w.setBridge(now.Bridge, now.Mask))
 }
 
 // SetState makes UTM tell a state, which may be a word that nobody knows,

@@ -3,8 +3,10 @@ package mpdvirttest
 import (
 	"errors"
 	"io"
+	"math/bits"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/mutms/mpd-virt-macos/internal/utmemu"
@@ -265,9 +267,16 @@ func (u *UTM) unplug() {
 	}
 }
 
-// setBridge says which address the Mac has on vmnet's bridge; invalid is none.
-func (w *World) setBridge(a netip.Addr) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.bridge = a
+// setBridge says which address the Mac has on vmnet's bridge, and its mask as
+// ifconfig writes it; "" is no bridge, and the usual mask.
+func (w *World) setBridge(addr, mask string) error {
+	a := hostOf(addr)
+	if !a.IsValid() {
+		return w.mac.setBridge(netip.Prefix{})
+	}
+	length := 24
+	if m, err := strconv.ParseUint(strings.TrimPrefix(mask, "0x"), 16, 32); err == nil {
+		length = bits.OnesCount32(uint32(m))
+	}
+	return w.mac.setBridge(netip.PrefixFrom(a, length))
 }

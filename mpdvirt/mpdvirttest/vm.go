@@ -73,6 +73,7 @@ type VM struct {
 	packages map[string]bool
 	units    map[string]bool // active ones
 	dns      nameServer
+	portal   portal
 	faults   []*Fault
 	hook     func(step, phase string)
 	log      vmLog

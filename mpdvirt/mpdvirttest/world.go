@@ -39,11 +39,14 @@ type Options struct {
 	Seed string
 	// Delay is how long each step of the bootstrap takes; zero is no time.
 	Delay time.Duration
+	// NoMac makes the world no Mac: World.Run misses the tools that only macOS
+	// has, as on Linux. See World.Mac for what remains.
+	NoMac bool
 	// NoKey leaves the Mac without a key in ~/.ssh.
 	NoKey bool
 	// SilentHosts makes dials to addresses that nobody has wait for ever, as
-	// behind a packet filter, instead of failing at once with "no route to
-	// host", as in a local network.
+	// behind a packet filter, instead of failing at once with "host is down", or
+	// "no route to host" on Linux, as in a local network.
 	SilentHosts bool
 }
 
@@ -56,20 +59,24 @@ type World struct {
 	net  *memnet.Network
 	wg   sync.WaitGroup
 	done chan struct{} // closed by Close
+	mac  *Mac
 
 	mu       sync.Mutex
 	closed   bool
 	vms      []*VM
 	others   map[netip.Addr]bool   // machines that are no VMs
-	hosts    map[string]netip.Addr // what /etc/hosts or a cache claims
+	hosts    map[string]netip.Addr // what a cache claims
 	tools    map[string]hypervisor.Runner
 	commands []hypervisor.Command
 	web      []*WebFault
 	branches map[string]string // commit by branch
-	tunnel   *tunnel
-	utm      *UTM       // nil until it is installed
-	bridge   netip.Addr // of the Mac in vmnet's network, if utm is there
+	utm      *UTM              // nil until it is installed
 	images   imageServer
+
+	// tunneling makes one import of a tunnel end before another one begins. It is
+	// taken before mu.
+	tunneling sync.Mutex
+	keyless   keyless
 }
 
 // New makes a world without VMs. The caller closes it.
@@ -91,7 +98,10 @@ func New(o Options) (*World, error) {
 		err = os.MkdirAll(w.home, 0o700)
 	}
 	if err == nil {
-		err = w.startDNS()
+		w.mac, err = newMac(w)
+	}
+	if err == nil {
+		err = w.startServers()
 	}
 	if err == nil && !o.NoKey {
 		err = w.makeKey()
@@ -158,10 +168,10 @@ func (w *World) host() mpdvirt.Host {
 	return h
 }
 
-// Names of the Mac's networks: Parallels' and UTM's shared ones, in which the
-// VMs are, and the two that only a tunnel reaches.
+// The Mac's networks: UTM's and Parallels' shared ones, in which the VMs are, with
+// the Mac's addresses, and the two that only a tunnel reaches.
 var (
-	macAddrs   = []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("10.211.55.2"), netip.MustParseAddr("192.168.64.1")}
+	macAddrs   = []netip.Prefix{netip.MustParsePrefix("192.168.64.1/24"), netip.MustParsePrefix("10.211.55.2/24")}
 	tunnelNets = []netip.Prefix{netip.MustParsePrefix("10.163.0.0/24"), netip.MustParsePrefix("10.164.0.0/30")}
 	macEnd     = netip.MustParseAddr("10.164.0.1")
 	vmEnd      = netip.MustParseAddr("10.164.0.2")
@@ -169,50 +179,72 @@ var (
 
 // LocalAddrs are the Mac's own addresses.
 func (w *World) LocalAddrs() ([]netip.Addr, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.settleTunnel()
+	_, conf, up, err := w.mac.emu.Active()
 	addrs := w.ownAddrs()
-	if w.tunnel != nil {
-		addrs = append(addrs, macEnd)
+	if up {
+		for _, a := range conf.Address {
+			addrs = append(addrs, a.Addr())
+		}
 	}
-	return addrs, nil
+	return addrs, err
 }
 
-// ownAddrs are the Mac's addresses besides that of a tunnel. Where UTM is played,
-// the one in vmnet's network is there only while the bridge is. w.mu is held.
+// ownAddrs are the Mac's addresses besides that of a tunnel.
 func (w *World) ownAddrs() []netip.Addr {
-	addrs := slices.Clone(macAddrs)
-	if w.utm == nil {
-		return addrs
+	addrs := []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+	set, err := w.mac.emu.Settings()
+	if err == nil && !set.Offline && set.Addr.IsValid() {
+		addrs = append(addrs, set.Addr.Addr())
 	}
-	addrs = slices.DeleteFunc(addrs, vmnetDefault().Contains)
-	if w.bridge.IsValid() {
-		addrs = append(addrs, w.bridge)
+	for _, p := range set.Bridges {
+		if p.IsValid() {
+			addrs = append(addrs, p.Addr())
+		}
 	}
 	return addrs
 }
 
-// DialContext connects from the Mac to an address "IP:port" by "tcp" or "udp".
+// DialContext connects from the Mac to an address "IP:port" by "tcp" or "udp". With
+// MacSettings.LocalNetworkDenied, machines in the Mac's own networks are at once
+// EHOSTUNREACH, and those behind a tunnel are as ever.
 func (w *World) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	to, err := netip.ParseAddrPort(address)
+	if err == nil && w.denied(to.Addr()) {
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: endOf(network, to), Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}
+	}
 	if err != nil || !strings.HasPrefix(network, "tcp") {
 		return w.net.DialContext(ctx, network, address)
 	}
 	silent := w.opts.SilentHosts
+	var far *VM
 	if throughTunnel(to.Addr()) {
-		silent = w.linked() == nil
+		far = w.behind(to.Addr())
+		silent = far == nil
 	}
 	switch {
-	case to == nameServerAddr && w.linked().closesDNS():
+	case to == nameServerAddr && far.closesDNS(), to == portalAddr() && far != nil && !far.portalUp():
 		err = os.NewSyscallError("connect", syscall.ECONNREFUSED)
 	case w.exists(to.Addr()):
 		return w.net.DialContext(ctx, network, address)
 	case silent:
 		err = w.nothing(ctx)
-	default:
+	case w.opts.NoMac:
 		err = os.NewSyscallError("connect", syscall.EHOSTUNREACH)
+	default:
+		// What macOS says of a machine that is not there; Linux says
+		// EHOSTUNREACH, which on a Mac would be a ban.
+		err = os.NewSyscallError("connect", syscall.EHOSTDOWN)
 	}
 	return nil, &net.OpError{Op: "dial", Net: network, Addr: net.TCPAddrFromAddrPort(to), Err: err}
+}
+
+// endOf is an address as errors of the network have it.
+func endOf(network string, to netip.AddrPort) net.Addr {
+	if strings.HasPrefix(network, "udp") {
+		return net.UDPAddrFromAddrPort(to)
+	}
+	return net.TCPAddrFromAddrPort(to)
 }
 
 // nothing happens until ctx ends or the world does.
@@ -242,11 +274,14 @@ func (w *World) AddHost(addr netip.Addr) {
 // whether it would answer a ping.
 func (w *World) exists(a netip.Addr) bool {
 	if throughTunnel(a) {
-		return w.linked() != nil && (a == nameServerAddr.Addr() || a == vmEnd)
+		return w.behind(a) != nil && (a == nameServerAddr.Addr() || a == portalAddr().Addr() || a == vmEnd)
+	}
+	if slices.Contains(w.ownAddrs(), a) {
+		return true
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.others[a] || slices.Contains(w.ownAddrs(), a) {
+	if w.others[a] {
 		return true
 	}
 	return slices.ContainsFunc(w.vms, func(v *VM) bool {
@@ -256,8 +291,8 @@ func (w *World) exists(a netip.Addr) bool {
 	})
 }
 
-// Claim makes the Mac's own resolver, as by /etc/hosts or a stale cache,
-// answer a name with an address, whatever the tunnel says. An invalid address
+// Claim makes the Mac's own resolver, as by a stale cache, answer a name with an
+// address, whatever the tunnel says. An invalid address
 // ends that.
 func (w *World) Claim(name string, addr netip.Addr) {
 	w.mu.Lock()

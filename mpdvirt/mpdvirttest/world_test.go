@@ -71,10 +71,10 @@ func TestUnreachable(t *testing.T) {
 		do   func(v *mpdvirttest.VM) error
 		want string
 	}{
-		{"off", func(v *mpdvirttest.VM) error { v.PowerOff(); return nil }, "no route to host"},
-		{"asleep", func(v *mpdvirttest.VM) error { v.Suspend(); return nil }, "no route to host"},
-		{"moved", func(v *mpdvirttest.VM) error { return v.SetAddr(at150) }, "no route to host"},
-		{"no address", func(v *mpdvirttest.VM) error { return v.SetAddr(netip.Addr{}) }, "no route to host"},
+		{"off", func(v *mpdvirttest.VM) error { v.PowerOff(); return nil }, "host is down"},
+		{"asleep", func(v *mpdvirttest.VM) error { v.Suspend(); return nil }, "host is down"},
+		{"moved", func(v *mpdvirttest.VM) error { return v.SetAddr(at150) }, "host is down"},
+		{"no address", func(v *mpdvirttest.VM) error { return v.SetAddr(netip.Addr{}) }, "host is down"},
 		{"closed", func(v *mpdvirttest.VM) error { return v.SetServer(mpdvirttest.ServerClosed) }, "connection refused"},
 		{"silent", func(v *mpdvirttest.VM) error { return v.SetServer(mpdvirttest.ServerSilent) }, "i/o timeout"},
 		{"hangs up", func(v *mpdvirttest.VM) error { return v.SetServer(mpdvirttest.ServerHangsUp) }, "EOF"},
