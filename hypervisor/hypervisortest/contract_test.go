@@ -26,6 +26,8 @@ func notChecked() map[string]string {
 		`Resizer is a Cloner that sets the sizes of a VM also when it was made before, by a Clone that was interrupted.`:                                                               "a heading",
 		`progress is as with Clone.`: "the cases of Clone stand for it",
 		`Addresser is a backend that can say which VMs have an address: two can, if their system was copied with it.`: "a heading",
+		`Versioner is a backend that can say which release of its hypervisor is installed.`:                           "a heading",
+		`Version returns the release, fit to be shown: "26.4.1". It does not start the hypervisor.`:                   "releases are a matter of the hypervisor",
 		`Inspector is a backend that looks for what may go wrong later.`:                                              "a heading",
 		`Inspect returns what should be changed, none if all is well.`:                                                "what should be changed is a matter of the hypervisor",
 		`It changes nothing.`:    "there is no telling what a change would be",

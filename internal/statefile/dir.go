@@ -142,3 +142,11 @@ func removeFirst(above *os.Root, name, first string) error {
 func AppendLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
 }
+
+// AppendTo opens what the user named, to be written at its end: a file, which is
+// made with mode 0600 if there is none, or a pipe. It is no file of ours, so
+// unlike all others here it may be behind a link, such as /dev/fd/3. It does not
+// wait for somebody to read a pipe (syscall.ENXIO). The caller closes it.
+func AppendTo(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o600)
+}

@@ -10,8 +10,9 @@
 // # Foreign hands
 //
 // The state folder belongs to the user and is closed to others, yet nothing
-// here trusts a name in it: no function but Snap and WriteThrough follows a
-// symbolic link, none opens a pipe and waits, and every read has a limit.
+// here trusts a name in it: no function but Snap, WriteThrough and AppendTo,
+// whose files are the user's own, follows a symbolic link, none opens a pipe
+// and waits, and every read has a limit.
 //
 // # Out of scope
 //
