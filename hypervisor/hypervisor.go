@@ -1,17 +1,36 @@
-// Package hypervisor says what mpd-virt needs of a program that runs VMs.
+// Package hypervisor says what mpd-virt needs of a program that runs VMs. Those
+// who only want to set up and use VMs need package mpdvirt, not this one.
+//
+// # Writing a backend
 //
 // A backend is a type with the methods of [Hypervisor] and, where the program
-// behind it can do more, those of [Creator], [Cloner], [Lifecycle] or
-// [Adopter]: a backend is exactly what its methods say. A new one needs one
-// package of its own and one place in the list that is given to
-// mpdvirt.Config.Backends.
+// behind it can do more, those of the small interfaces beside it: a backend is
+// exactly what its methods say, and a verb that needs more is refused.
+//
+//   - [Creator] makes a VM from a disk and a seed, [Cloner] from a template.
+//   - [Lifecycle] turns VMs on and off and destroys them.
+//   - [Adopter] makes a VM that was found to one of ours, [Resizer] changes its
+//     memory and disk.
+//   - [Addresser], [Inspector] and [Versioner] tell more than the core does.
+//
+// A new backend needs one package of its own and one place in the list that is
+// given to mpdvirt.Config.Backends. Package hypervisortest then checks it
+// against each sentence of the comments here.
+//
+// # The contract in short
+//
+// Methods may be called at the same time, unless their comment says otherwise.
+// ctx ends a call promptly. A method that starts an outside tool bounds it, by
+// [DefaultLimit] if nothing else is said. Errors are wrapped with what failed on
+// what, and are one of the Err values here where a caller decides by it; "cannot
+// tell" is an error, never an empty answer.
+//
+// # Values
 //
 // The package also holds the values that backends and the SDK share: [Octet],
 // [User], [Size], [State], [Machine], and [Runner], through which a backend
-// starts its outside tools so that tests can play them.
-//
-// Those who only want to set up and use VMs need package mpdvirt, not this
-// one.
+// starts its outside tools so that tests can play them. Each has one way to be
+// read from text, and its String reads back to the same.
 package hypervisor
 
 import (

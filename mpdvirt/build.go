@@ -31,12 +31,10 @@ const (
 // is.
 func (m *Manager) built(ctx context.Context, r *run, c creating, t *target, on Host) (err error) {
 	dir := filepath.Join(m.state.Dir(r.octet), makingName)
-	// The seed holds the VM's private host key.
-	tidy := func() error { return statefile.RemoveDir(dir, seedName) }
-	if err := tidy(); err != nil {
+	if err := m.tidy(r.octet); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, tidy()) }()
+	defer func() { err = errors.Join(err, m.tidy(r.octet)) }()
 	if err := statefile.EnsureDir(dir); err != nil {
 		return err
 	}
@@ -54,7 +52,7 @@ func (m *Manager) built(ctx context.Context, r *run, c creating, t *target, on H
 			return "", err
 		}
 		spec := hypervisor.CreateSpec{
-			Octet: r.octet, Arch: on.Arch, RAM: t.journal.Making.RAM, Cores: max(on.Cores/2, min(2, on.Cores), 1),
+			Octet: r.octet, Arch: on.Arch, RAM: t.journal.Making.RAM, Cores: on.cores(),
 			MAC: mac, Disk: disk, Seed: seed,
 		}
 		made, err := c.Create(ctx, spec, func(line string) { r.emit(Event{Kind: StepOutput, Step: StepCreate, Text: line}) })
@@ -63,10 +61,18 @@ func (m *Manager) built(ctx context.Context, r *run, c creating, t *target, on H
 			t.journal.Begun = false
 			return "", errors.Join(err, t.journal.Save())
 		}
-		summary := fmt.Sprintf("%s, %s; %s memory, %d cores, %s", r.octet.VMName(), made.UUID, spec.RAM, spec.Cores, t.journal.Canonical)
-		return summary, t.recorded(made.UUID, err)
+		return r.octet.VMName() + ", " + made.UUID, t.recorded(made.UUID, err)
 	})
 }
+
+// tidy removes what a VM was made from, first the seed, which holds its private
+// host key.
+func (m *Manager) tidy(o Octet) error {
+	return statefile.RemoveDir(filepath.Join(m.state.Dir(o), makingName), seedName)
+}
+
+// cores are half of the machine's, and two if it has them.
+func (h Host) cores() int { return max(h.Cores/2, min(2, h.Cores), 1) }
 
 // imageFor is the image that the order is made from, verified if anybody
 // vouches for it.
@@ -126,7 +132,7 @@ func (m *Manager) disk(ctx context.Context, r *run, t *target, from image.Image,
 		}
 	}
 	size := t.journal.Making.Disk
-	return size.String() + ", of which only what is written takes space", tooSmall(image.Place(ctx, raw, to, size))
+	return size.String() + ", takes only the space that it uses", tooSmall(image.Place(ctx, raw, to, size))
 }
 
 // seeded makes what the VM is told at its first boot, in file, pins the host

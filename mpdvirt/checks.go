@@ -49,7 +49,7 @@ func (m *Manager) askRegistry(r *run) (registry.Entry, Check) {
 	if err != nil {
 		c = found(err)
 		if errors.Is(err, registry.ErrNotRegistered) && m.unfinished(r.octet) {
-			c.Fixes = []Fix{{Text: "its setup did not finish: go on with it", Argv: mpdVirt("setup", r.octet.String()).Argv}}
+			c.Fixes = []Fix{m.unfinishedFix(r.octet)}
 		}
 	} else if twin := m.sameHostKey(r.octet); twin != "" {
 		c.Status, c.Summary = Warn, fmt.Sprintf("%s has the same SSH host key as %s: one is a copy of the other", twin, entry.Name())
@@ -57,6 +57,15 @@ func (m *Manager) askRegistry(r *run) (registry.Entry, Check) {
 	c.ID, c.Phase = "registry", Mandatory
 	r.emit(Event{Kind: StepEnded, Step: c.ID, Status: c.Status, Text: c.Summary})
 	return entry, c
+}
+
+// unfinishedFix goes on with a VM that is not registered yet.
+func (m *Manager) unfinishedFix(o Octet) Fix {
+	const text = "its setup did not finish: go on with it"
+	if j, err := bootstrap.LoadJournal(m.journalFile(o), o); err == nil && j.Making != nil {
+		return Fix{Text: text + "\n" + nextOf(o, j)} // quoted for a shell
+	}
+	return Fix{Text: text, Argv: mpdVirt("setup", o.String()).Argv}
 }
 
 // sameHostKey is the name of another VM that is pinned to the same key.

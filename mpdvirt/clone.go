@@ -80,7 +80,7 @@ func (m *Manager) Clone(ctx context.Context, req CloneRequest) (*SetupResult, er
 		return nil, r.fail(err)
 	}
 	defer r.end()
-	r.emit(Event{Kind: VerbStarted, Text: t.making(r)})
+	r.emit(Event{Kind: VerbStarted, Text: fmt.Sprintf("%s on %s, from %s", r.octet.VMName(), b.Name(), req.Template)})
 	warnings, err := m.made(ctx, r, c, t)
 	if err != nil && t.known == nil {
 		err = t.resumable(err)

@@ -84,7 +84,7 @@ func (m *Manager) Create(ctx context.Context, req CreateRequest) (*SetupResult, 
 		return nil, r.fail(err)
 	}
 	defer r.end()
-	r.emit(Event{Kind: VerbStarted, Text: t.making(r)})
+	r.emit(Event{Kind: VerbStarted, Text: fmt.Sprintf("%s on %s, from a disk image: %s memory, %d cores, %s disk", r.octet.VMName(), b.Name(), making.RAM, on.cores(), making.Disk)})
 	err = m.created(ctx, r, c, t, on, req.Keep)
 	return m.setUp(ctx, r, t, nil, err, lock)
 }
@@ -181,13 +181,12 @@ func (m *Manager) created(ctx context.Context, r *run, c creating, t *target, on
 	if t.known != nil {
 		return t.started(ctx, r, c)
 	}
-	err := m.firstLife(ctx, r, c, t, on)
+	err := m.firstLife(ctx, r, c, t, on, false)
 	// Which network macOS gives to VMs is only certain once one runs.
 	if moved := (*movedError)(nil); errors.As(err, &moved) {
-		r.note("%v; making it anew for that network", moved)
 		if err = m.discard(ctx, c, t); err == nil {
 			t.journal.Canonical = r.octet.In(moved.now.Addr())
-			err = m.firstLife(ctx, r, c, t, on)
+			err = m.firstLife(ctx, r, c, t, on, true)
 		}
 	}
 	switch {
@@ -199,17 +198,18 @@ func (m *Manager) created(ctx context.Context, r *run, c creating, t *target, on
 	return m.undo(ctx, r, c, t, err)
 }
 
-// firstLife takes the VM from where it is to running without its seed.
-func (m *Manager) firstLife(ctx context.Context, r *run, c creating, t *target, on Host) error {
+// firstLife takes the VM from where it is to running without its seed; again if
+// it is the second VM that is made, see firstBoot.
+func (m *Manager) firstLife(ctx context.Context, r *run, c creating, t *target, on Host, again bool) error {
 	machine, err := t.ours(ctx, netip.Addr{})
 	switch {
 	case errors.Is(err, hypervisor.ErrNoMachine):
 		err = m.built(ctx, r, c, t, on)
-	case err == nil:
-		err = t.recorded(machine.UUID, nil)
+	case err == nil: // whoever made it may not have lived to tidy up
+		err = errors.Join(t.recorded(machine.UUID, nil), m.tidy(r.octet))
 	}
 	if err == nil && !t.journal.First.IsValid() {
-		err = m.firstBoot(ctx, r, c, t)
+		err = m.firstBoot(ctx, r, c, t, again)
 	}
 	if err != nil {
 		return err
@@ -225,7 +225,13 @@ func (m *Manager) undo(ctx context.Context, r *run, c creating, t *target, err e
 	if t.journal.UUID != "" {
 		r.note("removed %s again; with --keep it would be left to be looked at", r.octet.VMName())
 	}
-	return errors.Join(err, m.state.Remove(r.octet))
+	if left := m.state.Remove(r.octet); left != nil {
+		return errors.Join(err, left)
+	}
+	if hint.Of(err) == "" {
+		err = hint.Wrap(err, orderCommand(t.journal)+"     (tries again)")
+	}
+	return err
 }
 
 // discard destroys the VM of the order, if there is one.

@@ -29,12 +29,7 @@ func (m *Manager) Delete(ctx context.Context, req DeleteRequest) (*DeleteResult,
 	if err != nil {
 		return nil, err
 	}
-	entry, err := m.state.Load(req.Octet)
-	missing := errors.Is(err, registry.ErrNotRegistered)
-	switch {
-	case missing && !m.unfinished(req.Octet):
-		return nil, r.fail(hint.Wrap(registry.ErrNotRegistered, "mpd-virt list"))
-	case err != nil && !missing:
+	if _, _, err := m.deletable(req.Octet); err != nil {
 		return nil, r.fail(err)
 	}
 	lock, err := m.lockOctet(ctx, req.Octet, r.verb)
@@ -42,6 +37,11 @@ func (m *Manager) Delete(ctx context.Context, req DeleteRequest) (*DeleteResult,
 		return nil, r.fail(err)
 	}
 	defer lock.Unlock()
+	// Once more: the run that held the lock may have registered the VM.
+	entry, missing, err := m.deletable(req.Octet)
+	if err != nil {
+		return nil, r.fail(err)
+	}
 	res := &DeleteResult{Schema: DeleteSchema, Name: req.Octet.VMName(), Removed: []string{}}
 	doomed, err := m.doomed(ctx, req, entry, missing)
 	if err != nil {
@@ -61,12 +61,27 @@ func (m *Manager) Delete(ctx context.Context, req DeleteRequest) (*DeleteResult,
 	switch {
 	case doomed != nil && !doomed.gone:
 		res.Removed = append(res.Removed, "VM "+res.Name+" and its disk, "+doomed.uuid)
+	case doomed != nil && doomed.uuid == "":
+		res.Left = append(res.Left, "no VM: none was made yet")
 	case doomed != nil:
 		res.Left = append(res.Left, "no VM: there is none any more")
 	default:
 		res.Left = append(res.Left, fmt.Sprintf("the VM itself: %s", leftWhy(entry, missing, req.KeepVM)))
 	}
 	return res, r.fail(m.forget(ctx, r, res))
+}
+
+// deletable is what there is to delete: an entry, or an octet whose setup did
+// not finish, which has none.
+func (m *Manager) deletable(o Octet) (entry registry.Entry, unfinished bool, err error) {
+	entry, err = m.state.Load(o)
+	switch {
+	case !errors.Is(err, registry.ErrNotRegistered):
+		return entry, false, err
+	case !m.unfinished(o):
+		return entry, false, hint.Wrap(registry.ErrNotRegistered, "mpd-virt list")
+	}
+	return entry, true, nil
 }
 
 // doomed is a VM that delete destroys.

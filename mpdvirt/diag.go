@@ -180,13 +180,31 @@ func (x *examination) all(ctx context.Context, checks []check) []Check {
 		})
 	}
 	wg.Wait()
+	causes := map[string]string{}
 	for i, c := range checks {
 		if cause, yes := context.Cause(contexts[i]).(failed); yes {
-			out[i] = skipped(c, string(cause))
+			causes[c.id] = string(cause)
 		}
 		cancel[i](nil)
 	}
+	for i, c := range checks {
+		if causes[c.id] != "" {
+			out[i] = skipped(c, root(causes, c.id))
+		}
+	}
 	return out
+}
+
+// root is the first cause: what failed by itself before it was cancelled may have
+// been heard of earlier than what cancelled it.
+func root(causes map[string]string, id string) string {
+	for range causes { // no longer than there are any
+		if causes[id] == "" {
+			break
+		}
+		id = causes[id]
+	}
+	return id
 }
 
 // failed is the reason for which a check is cancelled: the ID of its cause.

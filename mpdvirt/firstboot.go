@@ -20,9 +20,12 @@ import (
 const firstBootLimit = 10 * time.Minute
 
 // firstBoot starts the VM with its seed, waits until cloud-init has done what
-// the seed says, and takes the seed away. It may be repeated from any point.
-func (m *Manager) firstBoot(ctx context.Context, r *run, c creating, t *target) error {
+// the seed says, and takes the seed away. It may be repeated from any point. The
+// error is a *movedError if the VM is to be made for another network, again that
+// it was already.
+func (m *Manager) firstBoot(ctx context.Context, r *run, c creating, t *target, again bool) error {
 	j := t.journal
+	var moved *movedError
 	err := r.step(StepFirstBoot, func() (string, error) {
 		if j.Seed == "" {
 			seed, err := c.Seed(ctx, j.UUID)
@@ -37,11 +40,18 @@ func (m *Manager) firstBoot(ctx context.Context, r *run, c creating, t *target) 
 		if err := c.Start(ctx, j.UUID); err != nil {
 			return "", err
 		}
-		if err := sameNetwork(ctx, c, j.Canonical); err != nil {
+		err := sameNetwork(ctx, c, j.Canonical)
+		if errors.As(err, &moved) && !again {
+			return "", warning(moved.Error() + "; it is made anew there")
+		}
+		if err != nil {
 			return "", err
 		}
 		return m.provisioned(ctx, r, t)
 	})
+	if err == nil && moved != nil {
+		return moved
+	}
 	if err != nil {
 		return err
 	}
@@ -51,11 +61,11 @@ func (m *Manager) firstBoot(ctx context.Context, r *run, c creating, t *target) 
 			err = c.Detach(ctx, j.UUID, j.Seed)
 		}
 		if err != nil {
-			return "", fmt.Errorf("its seed, in which its host key is, is still attached: %w", err)
+			return "", fmt.Errorf("its seed, in which its host key is, may still be attached: %w", err)
 		}
 		j.Seed = ""
 		j.Seen(j.Canonical)
-		return "the VM's copy of its host key's file is gone", j.Save()
+		return "its seed, in which its host key was, is gone", j.Save()
 	})
 }
 
@@ -153,12 +163,34 @@ func (m *Manager) judgeInit(r *run, out string) (string, error) {
 	case status == 0:
 		return "host key as pinned; cloud-init done", nil
 	case status == 2:
-		return "", warning("cloud-init is done, but complains: " + oneLine(report))
+		return "", warning("cloud-init is done, but complains: " + oneLine(complaints(report)))
 	}
 	for line := range strings.Lines(log) {
 		r.note("cloud-init: %s", plaintext.Clean(strings.TrimSpace(line)))
 	}
-	return "", fmt.Errorf("cloud-init failed with status %d: %s", status, oneLine(report))
+	return "", fmt.Errorf("cloud-init failed with status %d: %s", status, oneLine(complaints(report)))
+}
+
+// complaints are what a status report says of errors; all of it if that is not
+// found.
+func complaints(report string) string {
+	var found []string
+	in := false
+	for line := range strings.Lines(report) {
+		key, value, _ := strings.Cut(line, ":")
+		switch {
+		case key == "errors", key == "recoverable_errors": // the last two, in this order
+			if in = true; strings.Trim(value, " []{}\n") != "" {
+				found = append(found, value)
+			}
+		case in:
+			found = append(found, strings.TrimPrefix(strings.TrimSpace(line), "- "))
+		}
+	}
+	if len(found) == 0 {
+		return report
+	}
+	return strings.Join(found, "\n")
 }
 
 // oneLine is a short text of several lines as one.

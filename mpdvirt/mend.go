@@ -3,6 +3,7 @@ package mpdvirt
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -24,19 +25,34 @@ func (m *Manager) mend(ctx context.Context, r *run, report *Report) error {
 		if found.Status != Fail && found.Status != Warn || len(found.Fixes) == 0 {
 			continue
 		}
-		mended, err := m.offer(ctx, r, found)
+		err := m.settle(ctx, x, report, c, found)
 		if errors.Is(err, ErrDeclined) {
 			break
 		}
 		if err != nil {
 			return err
 		}
-		if mended {
-			x.again(ctx, report, c)
-		}
 	}
 	report.Verdict = x.verdict(report)
 	return ctx.Err()
+}
+
+// settle offers one finding to the person and asks its question again; once more
+// if there is another way to mend it then: a tunnel that was imported is to be
+// turned on.
+func (m *Manager) settle(ctx context.Context, x *examination, report *Report, c check, found *Check) error {
+	for tried := []Fix(nil); len(found.Fixes) > 0 && !slices.EqualFunc(tried, found.Fixes, Fix.same); {
+		tried = found.Fixes
+		mended, err := m.offer(ctx, x.r, found)
+		if err != nil || !mended {
+			return err
+		}
+		x.again(ctx, report, c)
+		if found.Status != Fail && found.Status != Warn {
+			return nil
+		}
+	}
+	return nil
 }
 
 // offer lets the person decide about one finding, until something may have

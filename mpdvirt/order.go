@@ -71,7 +71,7 @@ func (m *Manager) newOrder(ctx context.Context, r *run, b hypervisor.Hypervisor,
 	}
 	err = want.refused(ctx)
 	if errors.Is(err, hypervisor.ErrTaken) && hint.Of(err) == "" {
-		err = hint.Wrap(err, fmt.Sprintf("take another number than %s, or adopt the VM that there is:\nmpd-virt setup %s --backend=%s --username=%s", want.octet, want.octet, b.Name(), want.user))
+		err = hint.Wrap(err, fmt.Sprintf("take another number than %s, or adopt the VM that there is:\n%s", want.octet, adoption(want.octet, b, want.user)))
 	}
 	if err != nil {
 		return nil, err
@@ -90,15 +90,6 @@ func (m *Manager) newOrder(ctx context.Context, r *run, b hypervisor.Hypervisor,
 		return nil, err
 	}
 	return t, j.Save()
-}
-
-// making tells of the VM that a verb makes.
-func (t *target) making(r *run) string {
-	from := "from a disk image"
-	if t.journal.Making.Clones() {
-		from = "from " + t.journal.Making.Template
-	}
-	return fmt.Sprintf("%s on %s, %s", r.octet.VMName(), t.backend.Name(), from)
 }
 
 // started turns on a VM of which only setup is left to do.
@@ -153,9 +144,19 @@ func (t *target) resumable(err error) error {
 	return hint.Wrap(err, ways)
 }
 
-// nextOf is the command that goes on with a VM that is not registered yet.
+// adoption is the command that sets up a VM that has the name. A backend that
+// creates VMs does not know the addresses of those that others made.
+func adoption(o Octet, b hypervisor.Hypervisor, u User) string {
+	if can[hypervisor.Creator](b) {
+		return fmt.Sprintf("mpd-virt setup %s --backend=%s --ip=ADDRESS --username=%s", o, b.Name(), u)
+	}
+	return fmt.Sprintf("mpd-virt setup %s --backend=%s --username=%s", o, b.Name(), u)
+}
+
+// nextOf is the command that goes on with a VM that is not registered yet: the
+// order's own, which also turns the VM on, or that of its setup.
 func nextOf(o Octet, j *bootstrap.Journal) string {
-	if j.Making != nil && !j.First.IsValid() {
+	if j.Making != nil && (!j.Making.Clones() || !j.First.IsValid()) {
 		return orderCommand(j)
 	}
 	return "mpd-virt setup " + o.String()

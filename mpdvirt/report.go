@@ -30,7 +30,7 @@ const (
 // of this value.
 type Report struct {
 	Schema  string     `json:"schema"`
-	Octet   Octet      `json:"octet"`
+	Octet   Octet      `json:"octet,omitempty"` // 0 in a report of the whole machine
 	Name    string     `json:"name"`
 	Backend string     `json:"backend,omitempty"`
 	Addr    netip.Addr `json:"ip,omitzero"`
@@ -95,6 +95,11 @@ func (f Fix) Command() string {
 		line = "printf %s " + shell.Quote(f.Stdin) + " | " + line
 	}
 	return line
+}
+
+// same says whether two fixes are one.
+func (f Fix) same(g Fix) bool {
+	return f.Text == g.Text && f.Command() == g.Command() && f.Open == g.Open && f.Copy == g.Copy
 }
 
 // runnable says whether this program can run the command: one of the system's

@@ -41,7 +41,7 @@ func (m *Manager) begun(verb string, o Octet) (*run, error) {
 }
 
 func (r *run) emit(e Event) {
-	e.Time, e.Octet = r.m.cfg.Now(), r.octet
+	e.Schema, e.Time, e.Verb, e.Octet = EventSchema, r.m.cfg.Now(), r.verb, r.octet
 	if r.log != nil && e.Kind != StepProgress {
 		r.write(e)
 	}
@@ -229,6 +229,9 @@ func (r *run) step(id string, do func() (summary string, err error)) error {
 	}
 	if err != nil {
 		s.Status, s.Summary = Fail, unnamed(err, r.verb+" "+r.octet.VMName())
+		if errors.Is(err, context.Canceled) {
+			s.Summary = "interrupted"
+		}
 	}
 	r.ended(s)
 	if err != nil {

@@ -198,7 +198,8 @@ func (t *target) locate(ctx context.Context, m *Manager, req SetupRequest) error
 		machine.Addr = req.Addr // the person knows what the hypervisor does not
 	}
 	if !machine.Addr.IsValid() {
-		return fmt.Errorf("%s on %s has no address yet", machine.Name, t.backend.Name())
+		return hint.Wrap(fmt.Errorf("%s on %s has no address yet", machine.Name, t.backend.Name()),
+			fmt.Sprintf("look at its console; once you know its address:\nmpd-virt setup %s --ip=ADDRESS", req.Octet))
 	}
 	if _, err := hypervisor.ParseAddr(machine.Addr.String()); err != nil {
 		return fmt.Errorf("%s on %s: %v", machine.Name, t.backend.Name(), err) // not the caller's wrong usage

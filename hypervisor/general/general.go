@@ -1,6 +1,14 @@
 // Package general is the backend for VMs that no hypervisor of ours manages:
 // any Debian machine that answers SSH, wherever it runs. It can be set up,
 // diagnosed, updated and forgotten; who made it starts, stops and deletes it.
+//
+// [New] makes a [Backend], which has the core interface of package hypervisor
+// and nothing more. It starts no tool, so it is available everywhere.
+//
+// # Out of scope
+//
+// It lists and looks for no VM: the caller says where one answers. The network
+// is unknown, so that the canonical address is in the /24 of that address.
 package general
 
 import (

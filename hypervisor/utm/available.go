@@ -2,6 +2,7 @@ package utm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -60,6 +61,9 @@ const updateHint = "update UTM, from where it was installed: brew upgrade --cask
 // permission.
 func (b *Backend) version(ctx context.Context) (string, error) {
 	res, err := b.run(ctx, hypervisor.Command{Argv: argvVersion(b.app)})
+	if errors.Is(err, hypervisor.ErrToolMissing) {
+		return "", fmt.Errorf("UTM needs macOS (%w)", err)
+	}
 	if err != nil {
 		return "", advised(err)
 	}

@@ -67,6 +67,10 @@ var (
 	// type is not.
 	ctlNumber    = regexp.MustCompile(`OSStatus[^\n0-9-]*(-[0-9]{1,6})`)
 	scriptNumber = regexp.MustCompile(`\((-?[0-9]{1,6})\)`)
+	// scriptPlace and scriptEnd are what osascript puts around the words: where in
+	// our script it was, and the number.
+	scriptPlace = regexp.MustCompile(`^[^ ]*:?[0-9]+:[0-9]+: execution error: `)
+	scriptEnd   = regexp.MustCompile(` \(-?[0-9]{1,6}\)$`)
 )
 
 // refused is the refusal in a Result, nil if there is none.
@@ -81,6 +85,7 @@ func refused(argv []string, res hypervisor.Result) *ToolError {
 		if found := scriptNumber.FindAllStringSubmatch(text, -1); found != nil {
 			e.Number = number(found[len(found)-1][1])
 		}
+		e.Text = scriptEnd.ReplaceAllString(scriptPlace.ReplaceAllString(e.Text, ""), "")
 		return e
 	}
 	e.Tool = ctl + " " + argv[1]

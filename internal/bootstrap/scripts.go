@@ -58,7 +58,7 @@ func fetched(id string) func(context.Context, *run) (string, error) {
 		out, err := r.conn.Query(ctx, guest.Script{Name: id, Text: fetchText, Args: []string{url}, Limit: 5 * time.Minute})
 		if err != nil {
 			return "", hint.Wrap(fmt.Errorf("fetch %s: %w", url, err),
-				"wget's status 4 is the network, 5 a certificate, 8 an answer such as \"not found\" (is the branch right?).\n"+
+				"wget's status 4 (curl's 6, 7, 28) is the network, 5 (curl's 60) a certificate, 8 (curl's 22) an answer such as \"not found\": is the branch right?\n"+
 					"Mend that in the VM, then: mpd-virt setup "+r.Octet.String())
 		}
 		file := strings.TrimSpace(string(out))

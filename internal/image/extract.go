@@ -68,8 +68,8 @@ func extract(ctx context.Context, run hypervisor.Runner, archive, dst string) (e
 // unpack lists the archive and unpacks the disk at the same time: the archive
 // must be read to its end for a list, and one after the other would take twice
 // as long. What fails first ends the other.
-func unpack(ctx context.Context, run hypervisor.Runner, archive, fresh string) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+func unpack(outer context.Context, run hypervisor.Runner, archive, fresh string) error {
+	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
 	listed := make(chan struct{})
 	go func() {
@@ -83,6 +83,9 @@ func unpack(ctx context.Context, run hypervisor.Runner, archive, fresh string) e
 		cancel(err)
 	}
 	<-listed
+	if err := outer.Err(); err != nil {
+		return err // and not its cause, which is the caller's own affair
+	}
 	return context.Cause(ctx)
 }
 

@@ -68,8 +68,8 @@ func Fetch(ctx context.Context, o Options) (path string, err error) {
 	err = verify(ctx, final, o.Source.SHA512)
 	var wrong *DigestError
 	switch {
-	case err == nil:
-		return final, nil
+	case err == nil: // and nothing of its download is of use any more
+		return final, (&download{Options: o, final: final}).drop()
 	case errors.As(err, &wrong):
 		err = os.Remove(final)
 	case errors.Is(err, fs.ErrNotExist):
@@ -102,8 +102,10 @@ func withHint(err error) error {
 	var digest *DigestError
 	var space *SpaceError
 	switch {
-	case errors.As(err, &status) && !status.again(), errors.As(err, &digest):
+	case errors.As(err, &status) && !status.again():
 		return hint.Wrap(err, otherImage)
+	case errors.As(err, &digest):
+		return hint.Wrap(err, "run it again; if it stays so, something on the way to the server changes what comes: download it in another way and give the file with --image=PATH")
 	case errors.As(err, &space):
 		return hint.Wrap(err, "make space on the disk and run it again: it goes on where it stopped")
 	case lasting(err) && !errors.Is(err, errLocal):

@@ -34,7 +34,7 @@ var tables = map[string]string{
 	"mpdvirt/mpdvirttest.vmEnd":                     "an address; Go has no constant addresses",
 	"mpdvirt/mpdvirttest.webMessages":               "a table of messages",
 	"mpdvirt/mpdvirttest.wgetStatus":                "a table of exit statuses",
-	"mpdvirt.ownChecks":                                "the list of checks",
+	"mpdvirt.ownChecks":                             "the list of checks",
 	"mpdvirt/mpdvirttest/internal/debian.dateForms": "a table of date's formats",
 	"mpdvirt/mpdvirttest/internal/debian.internals": "the table of a shell's built-ins",
 	"mpdvirt/mpdvirttest/internal/memfs.special":    "a table of mode bits",
