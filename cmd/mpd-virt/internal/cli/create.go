@@ -11,12 +11,12 @@ func createVerb() verb {
 	return verb{
 		name: "create", usage: "NNN [flags]",
 		short: "make a new VM from a Debian image and set it up",
-		about: `Makes the VM mpd-NNN from Debian's cloud image, which is downloaded once and verified, starts it with
-an SSH host key that is pinned before its first boot, and goes on as setup does. The backend must be
-one that can create: "mpd-virt backend list" says which can.
+		about: `Makes the VM mpd-NNN from Debian's cloud image, which is downloaded once and verified, starts it
+with an SSH host key that is pinned before its first boot, and goes on as setup does. The backend
+must be one that can create: "mpd-virt backend list" says which can.
 
-If it is stopped, the same command goes on where it was, and delete takes away what there is. If the
-VM's first boot fails, the VM is removed again, or with --keep left to be looked at.`,
+If it is stopped, the same command goes on where it was, and delete takes away what there is. If
+the VM's first boot fails, the VM is removed again, or with --keep left to be looked at.`,
 		examples: []string{
 			"mpd-virt create 150 --backend=utm",
 			"mpd-virt create 150 --backend=utm --username=dev --vm-ram=8G --vm-disk=80G",

@@ -1,21 +1,17 @@
 package cli
 
-import (
-	"strings"
-	"testing"
-
-	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest"
-)
+import "testing"
 
 // On a terminal, delete of a VM that would be destroyed asks, and anything but
 // a yes leaves the VM.
 func TestDeleteManagedOnTerminal(t *testing.T) {
-	s := newPrlWorld(t, mpdvirttest.ParallelsOptions{})
-	s.mustRun(t, cloneLine...)
+	s := newPrlWorld(t)
+	s.mustRun(t, s.line...)
 	for _, answer := range []struct {
-		keys, left string
-		code       int
-	}{{"\n", "mpd-150 " + template, 1}, {"y\n", template, 0}} {
+		keys string
+		left []string
+		code int
+	}{{"\n", []string{"mpd-150"}, 1}, {"y\n", nil, 0}} {
 		p := openPTY(t)
 		cmd := s.onTerminal(t, p, "delete", "150")
 		p.until("Delete mpd-150 and its disk? [y/N] ")
@@ -23,8 +19,6 @@ func TestDeleteManagedOnTerminal(t *testing.T) {
 		if code := exitOf(t, cmd.Wait()); code != answer.code {
 			t.Errorf("%q: exit %d, want %d", answer.keys, code, answer.code)
 		}
-		if left := strings.Join(s.names(t), " "); left != answer.left {
-			t.Errorf("%q: Parallels has %s, want %s", answer.keys, left, answer.left)
-		}
+		s.has(t, answer.left...)
 	}
 }

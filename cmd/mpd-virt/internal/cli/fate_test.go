@@ -59,10 +59,7 @@ func fated(cfg mpdvirt.Config, text string) int {
 	live := &liveTerminal{}
 	ctx, stop := handleSignals(context.Background(), live)
 	defer stop()
-	f := &fate{step: words[1], moment: moment(words[2]), steps: setupSteps(), ctx: ctx, err: os.Stderr}
-	if os.Args[1] == "clone" {
-		f.steps = cloneSteps()
-	}
+	f := &fate{step: words[1], moment: moment(words[2]), steps: stepsOf(os.Args[1]), ctx: ctx, err: os.Stderr}
 	f.signal = map[string]syscall.Signal{"KILL": syscall.SIGKILL, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[words[0]]
 	now := cfg.Now
 	cfg.Now = func() time.Time {
@@ -143,6 +140,22 @@ func (f *fate) meet(m moment) {
 
 // setupSteps are the steps of a setup as the command names them.
 func setupSteps() []string { return append(mpdvirt.StepIDs(), "diag") }
+
+// stepsOf are the steps of a verb, in their order.
+func stepsOf(verb string) []string {
+	switch verb {
+	case "clone":
+		return cloneSteps()
+	case "create":
+		return append(createSteps(), setupSteps()...)
+	}
+	return setupSteps()
+}
+
+// createSteps are the steps that only a create has.
+func createSteps() []string {
+	return []string{mpdvirt.StepImage, mpdvirt.StepDisk, mpdvirt.StepCreate, mpdvirt.StepFirstBoot, mpdvirt.StepSeed, mpdvirt.StepStart}
+}
 
 // cloneSteps are the steps of a clone.
 func cloneSteps() []string {

@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 
 	"github.com/google/go-cmdtest"
 
@@ -24,12 +22,10 @@ import (
 //	prl list                       its VMs and templates
 //	prl calls                      the calls of its tools since the last time
 //	prl forget                     the same without showing them
-//	interrupt VERB ARGS...         mpd-virt ARGS, with Ctrl-C when it has called prlctl VERB
 func (g *golden) parallelsCommands() map[string]func(args []string) (string, error) {
 	return map[string]func(args []string) (string, error){
 		"parallels": g.installParallels,
 		"prl":       g.prl,
-		"interrupt": g.interrupt,
 	}
 }
 
@@ -64,7 +60,7 @@ func (g *golden) prl(args []string) (string, error) {
 	case "set":
 		return "", g.prlSet(words)
 	case "fault":
-		return "", p.Inject(mpdvirttest.ParallelsFault{Verb: words[0], Kind: prlemu.FaultKind(strings.ReplaceAll(words[1], "-", " ")), Text: strings.Join(words[2:], " ")})
+		return "", p.Inject(mpdvirttest.ParallelsFault{Verb: words[0], Kind: prlemu.FaultKind(spaced(words[1])), Text: strings.Join(words[2:], " ")})
 	case "rename":
 		return "", p.Rename(words[0], words[1])
 	case "state":
@@ -88,6 +84,11 @@ func (g *golden) prl(args []string) (string, error) {
 
 func (g *golden) prlList() (string, error) {
 	machines, err := g.parallels.Machines()
+	return machineLines(machines), err
+}
+
+// machineLines are a hypervisor's VMs, one on a line.
+func machineLines(machines []hypervisor.Machine) string {
 	var b strings.Builder
 	for _, m := range machines {
 		fmt.Fprintf(&b, "%s %s %s\n", m.UUID, m.Name, m.State)
@@ -95,7 +96,7 @@ func (g *golden) prlList() (string, error) {
 	if b.Len() == 0 {
 		b.WriteString("none\n")
 	}
-	return b.String(), err
+	return b.String()
 }
 
 func (g *golden) prlSet(words []string) (err error) {
@@ -119,25 +120,6 @@ func (g *golden) prlSet(words []string) (err error) {
 		}
 	})
 	return errors.Join(err, change)
-}
-
-// interrupt lets prlctl do its work and keeps the command from being told.
-func (g *golden) interrupt(args []string) (string, error) {
-	ctx, cancel := context.WithCancelCause(g.t.Context())
-	defer cancel(nil)
-	real := g.parallels.Emulator().Runner()
-	defer g.world.HandleCommand("prlctl", real)
-	g.world.HandleCommand("prlctl", func(call context.Context, c hypervisor.Command) (hypervisor.Result, error) {
-		res, err := real(call, c)
-		if c.Argv[1] != args[0] {
-			return res, err
-		}
-		cancel(signalError{syscall.SIGINT})
-		<-call.Done()
-		return hypervisor.Result{}, call.Err()
-	})
-	out, err := g.run(ctx, args[1:], "")
-	return string(out), err
 }
 
 func exitOfScript(code int) error {

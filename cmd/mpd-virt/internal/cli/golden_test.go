@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmdtest"
 
+	"github.com/mutms/mpd-virt-macos/mpdvirt"
 	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest"
 )
 
@@ -35,11 +36,12 @@ func TestGolden(t *testing.T) {
 	suite.Setup = g.setup
 	suite.DisableLogging = true
 	suite.Commands["mpd-virt"] = g.mpdVirt
-	for name, run := range g.worldCommands() {
-		suite.Commands[name] = g.worldCommand(name, run)
-	}
-	for name, run := range g.parallelsCommands() {
-		suite.Commands[name] = g.worldCommand(name, run)
+	for _, commands := range []map[string]func([]string) (string, error){
+		g.worldCommands(), g.parallelsCommands(), g.utmCommands(), {"interrupt": g.interrupt},
+	} {
+		for name, run := range commands {
+			suite.Commands[name] = g.worldCommand(name, run)
+		}
 	}
 	suite.Run(t, *update)
 }
@@ -51,7 +53,10 @@ type golden struct {
 	vms   map[string]*mpdvirttest.VM // by the last number of their first address
 
 	parallels *mpdvirttest.Parallels // nil if it is not installed
-	called    int                    // calls of its tools that the script has seen
+	utm       *mpdvirttest.UTM       // likewise
+	called    int                    // calls of their tools that the script has seen
+
+	configured func(cfg *mpdvirt.Config) // changes the next command's Config; nil does not
 }
 
 func (g *golden) close() {
@@ -80,14 +85,14 @@ func (g *golden) setup(root string) error {
 	if err := os.Mkdir(home, 0o700); err != nil {
 		return err
 	}
-	g.vms, g.parallels = map[string]*mpdvirttest.VM{}, nil
+	g.vms, g.parallels, g.utm = map[string]*mpdvirttest.VM{}, nil, nil
 	g.world, err = mpdvirttest.New(mpdvirttest.Options{Home: home})
 	return err
 }
 
 // random is what differs from run to run: keys that are made with real
 // randomness.
-var random = regexp.MustCompile(`\bCA [0-9a-f]{8}`)
+var random = regexp.MustCompile(`(\b(?:CA|SHA-256|SHA-1) |"sha(?:1|256)": ")(?:[0-9a-f]{8}|[0-9A-F]{40,64})`)
 
 func (g *golden) mpdVirt(args []string, input string) ([]byte, error) {
 	return g.run(g.t.Context(), args, input)
@@ -113,6 +118,9 @@ func (g *golden) run(ctx context.Context, args []string, input string) ([]byte, 
 			return nil
 		},
 	}
+	if g.configured != nil {
+		g.configured(&env.Config)
+	}
 	if stdin != nil {
 		env.Stdin = stdin
 	}
@@ -123,5 +131,5 @@ func (g *golden) run(ctx context.Context, args []string, input string) ([]byte, 
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	code := Run(ctx, env)
-	return random.ReplaceAll(out.Bytes(), []byte("CA 00000000")), exitOfScript(code)
+	return g.hideHostKeys(random.ReplaceAll(out.Bytes(), []byte("${1}00000000"))), exitOfScript(code)
 }

@@ -149,6 +149,11 @@ func (g *golden) vm(n string) (*mpdvirttest.VM, error) {
 			return vm, nil
 		}
 	}
+	if g.utm != nil {
+		if vm := g.utm.VM(n); vm != nil {
+			return vm, nil
+		}
+	}
 	return nil, fmt.Errorf("there is no VM %s", n)
 }
 
@@ -182,7 +187,7 @@ func happen(vm *mpdvirttest.VM, what string, args []string) error {
 	case "server":
 		return vm.SetServer(mpdvirttest.Server(args[0]))
 	case "dns":
-		vm.SetDNS(mpdvirttest.NameServer(strings.ReplaceAll(args[0], "-", " ")))
+		vm.SetDNS(mpdvirttest.NameServer(spaced(args[0])))
 	case "dns-record":
 		vm.SetDNSRecord(at(args[0]))
 	case "platform":
@@ -195,8 +200,11 @@ func happen(vm *mpdvirttest.VM, what string, args []string) error {
 	return nil
 }
 
+// spaced is a word of a script with blanks in the place of dashes.
+func spaced(word string) string { return strings.ReplaceAll(word, "-", " ") }
+
 func inject(vm *mpdvirttest.VM, args []string) (err error) {
-	f := mpdvirttest.Fault{Step: args[0], Kind: mpdvirttest.FaultKind(strings.ReplaceAll(args[1], "-", " ")), After: 10 * time.Millisecond}
+	f := mpdvirttest.Fault{Step: args[0], Kind: mpdvirttest.FaultKind(spaced(args[1])), After: 10 * time.Millisecond}
 	if len(args) > 2 {
 		f.Status, err = strconv.Atoi(args[2])
 		f.Text = strings.Join(args[3:], " ")

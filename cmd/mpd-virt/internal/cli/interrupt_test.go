@@ -13,16 +13,18 @@ import (
 // where the step has one. Each ends the command soon, with its own exit code
 // and a word, and the same command goes on from there.
 func TestF4EachStep(t *testing.T) {
+	t.Parallel()
 	want, _ := undisturbed(t)
+	tests := map[string]func(t *testing.T){}
 	for _, step := range setupSteps() {
-		t.Run(step, func(t *testing.T) {
-			t.Parallel()
+		tests[step] = func(t *testing.T) {
 			s := newSharedWorld(t, mpdvirttest.VMOptions{})
 			s.interrupts(t, step, syscall.SIGINT, 130)
 			s.interrupts(t, step, syscall.SIGTERM, 143)
 			s.converges(t, want)
-		})
+		}
 	}
+	overlapping(t, tests)
 }
 
 // soon is within a second as a person counts, on a machine that is busy.
@@ -32,7 +34,7 @@ const soon = 10 * time.Second
 func (s *sharedWorld) interrupts(t *testing.T, step string, signal syscall.Signal, code int) {
 	t.Helper()
 	if scriptOf[step] == "" {
-		s.meetsFate(t, &fate{signal: signal, step: step, moment: atBegin}, code)
+		s.meetsFate(t, &fate{signal: signal, step: step, moment: atBegin}, code, setupLine...)
 		return
 	}
 	s.vm.Inject(mpdvirttest.Fault{Step: scriptOf[step], Kind: mpdvirttest.Hang})

@@ -23,13 +23,14 @@ import (
 // end of each script in the VM. The same command then brings the Mac and the VM
 // to where a setup that nobody disturbed brings them.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	want, vmSteps := undisturbed(t)
+	tests := map[string]func(t *testing.T){}
 	for _, step := range setupSteps() {
 		for _, m := range moments {
-			t.Run(string(m)+" "+step, func(t *testing.T) {
-				t.Parallel()
+			tests[string(m)+" "+step] = func(t *testing.T) {
 				s := newSharedWorld(t, mpdvirttest.VMOptions{})
-				s.meetsFate(t, &fate{signal: syscall.SIGKILL, moment: m, step: step}, -1)
+				s.meetsFate(t, &fate{signal: syscall.SIGKILL, moment: m, step: step}, -1, setupLine...)
 				if isVMStep(step) && slices.Contains(s.done(t), step) != (m == atEnd) {
 					t.Errorf("the journal says that these steps are done: %q", s.done(t))
 				}
@@ -37,19 +38,19 @@ func TestKill(t *testing.T) {
 				if m == atEnd {
 					s.settled(t)
 				}
-			})
+			}
 		}
 	}
 	for _, step := range vmSteps {
 		for _, phase := range []string{"begin", "end"} {
-			t.Run(phase+" of script "+step, func(t *testing.T) {
-				t.Parallel()
+			tests[phase+" of script "+step] = func(t *testing.T) {
 				s := newSharedWorld(t, mpdvirttest.VMOptions{})
 				s.killAtScript(t, step, phase)
 				s.converges(t, want)
-			})
+			}
 		}
 	}
+	overlapping(t, tests)
 }
 
 // undisturbed is what a setup makes that nobody disturbs, and the scripts that
@@ -61,16 +62,17 @@ func undisturbed(t *testing.T) (shape map[string]string, scripts []string) {
 	return s.shape(t), s.vm.Steps()
 }
 
-// meetsFate runs a setup to its fate.
-func (s *sharedWorld) meetsFate(t *testing.T, f *fate, code int) {
+// meetsFate runs a command to its fate and returns what it printed on stderr.
+func (s *sharedWorld) meetsFate(t *testing.T, f *fate, code int, args ...string) string {
 	t.Helper()
-	cmd := s.command(t, setupLine...)
+	cmd := s.command(t, args...)
 	cmd.Env = append(cmd.Env, f.variable())
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if got := exitOf(t, cmd.Run()); got != code {
 		t.Fatalf("exit %d, want %d\n%s", got, code, stderr.String())
 	}
+	return stderr.String()
 }
 
 // killAtScript kills a setup when a script in the VM begins, so that the script

@@ -39,6 +39,8 @@ func (a *app) writeList(vms []mpdvirt.VM) {
 	if len(vms) == 0 {
 		a.hint("No VM is registered yet. To adopt one that answers SSH:",
 			"mpd-virt setup 150 --backend=general --ip=ADDRESS --username=NAME")
+		a.hint("To make one from nothing, with UTM:",
+			"mpd-virt create 150 --backend=utm")
 		a.hint("To make one from a template of Parallels Desktop:",
 			"mpd-virt clone 150 --backend=parallels --template=NAME --username=NAME")
 		a.hint("What they do, and other ways to begin:", "mpd-virt help")

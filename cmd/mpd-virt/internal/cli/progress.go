@@ -186,7 +186,13 @@ func (p *progress) print(lines string) {
 	p.draw()
 }
 
+// printWrapped prints a note. Several lines were broken by who wrote them, and one
+// that is a command must stay whole.
 func (p *progress) printWrapped(indent, text string) {
+	if lines := p.look.lines(text); len(lines) > 1 {
+		p.print(indent + strings.Join(lines, "\n"+indent) + "\n")
+		return
+	}
 	for _, line := range wrap(p.look.text(text), lineWidth-len(indent)) {
 		p.print(indent + line + "\n")
 	}

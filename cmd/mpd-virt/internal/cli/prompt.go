@@ -58,7 +58,10 @@ func (p *prompter) Pause(ctx context.Context, text, command string) error {
 // Choose shows what can be done, a line each, and takes the first letter of an
 // action; Enter alone is the first.
 func (p *prompter) Choose(ctx context.Context, q mpdvirt.Question) (string, error) {
-	lines := p.look.lines(q.Text)
+	lines := []string{""}
+	for _, line := range p.look.lines(q.Text) {
+		lines = append(lines, wrap(line, lineWidth)...)
+	}
 	for _, command := range q.Commands {
 		lines = append(lines, "  "+p.look.text(command))
 	}

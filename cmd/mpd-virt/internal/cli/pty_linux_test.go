@@ -24,7 +24,9 @@ type pty struct {
 	master *os.File
 	mu     sync.Mutex
 	seen   bytes.Buffer
-	more   chan struct{}
+	// replied is how much of seen reply has looked at.
+	replied int
+	more    chan struct{}
 }
 
 func openPTY(t *testing.T) *pty {
@@ -98,6 +100,28 @@ func (p *pty) until(text string) string {
 	}
 }
 
+// reply waits for a question behind the last one that was replied to, and types
+// keys.
+func (p *pty) reply(t *testing.T, question, keys string) {
+	t.Helper()
+	enough := time.After(time.Minute)
+	for {
+		p.mu.Lock()
+		seen := p.seen.String()
+		p.mu.Unlock()
+		if i := strings.Index(seen[p.replied:], question); i >= 0 {
+			p.replied += i + len(question)
+			p.typed(t, keys)
+			return
+		}
+		select {
+		case <-p.more:
+		case <-enough:
+			t.Fatalf("nobody asks %q:\n%s", question, seen)
+		}
+	}
+}
+
 // answer types keys once the person has seen question.
 func (p *pty) answer(t *testing.T, question, keys string) {
 	t.Helper()
@@ -158,12 +182,31 @@ func TestPause(t *testing.T) {
 	}
 }
 
+// Enter is the first action, a letter or the whole word any; what is none is asked
+// once more.
+func TestChoose(t *testing.T) {
+	q := mpdvirt.Question{Text: "tunnel: off", Commands: []string{"scutil --nc start mpd-150"}, Actions: []mpdvirt.Action{
+		{ID: mpdvirt.ActionAgain, Text: "it is mended"}, {ID: mpdvirt.ActionRun, Text: "run this"}, {ID: mpdvirt.ActionQuit, Text: "leave"}}}
+	for keys, want := range map[string]string{"\n": "again", "r\n": "run", " R \n": "run", "run\n": "run", "a\nzzz\nq\n": "quit", "again\n": "again"} {
+		p := openPTY(t)
+		asks := p.prompter(t)
+		p.answer(t, "tunnel: off\r\n  scutil --nc start mpd-150\r\n  Enter  it is mended\r\n  r      run this\r\n  q      leave\r\nWhich? [Enter/r/q] ", keys)
+		if got, err := asks.Choose(t.Context(), q); got != want || err != nil {
+			t.Errorf("%q: %q, %v; want %q", keys, got, err, want)
+		}
+	}
+}
+
 func TestEndOfInputDeclines(t *testing.T) {
 	p := openPTY(t)
 	asks := p.prompter(t)
 	p.answer(t, "first? [y/N]", "\x04")
 	if _, err := asks.Confirm(t.Context(), "first?"); !errors.Is(err, mpdvirt.ErrDeclined) {
 		t.Errorf("Confirm: %v", err)
+	}
+	p.answer(t, "Which?", "\x04")
+	if _, err := asks.Choose(t.Context(), mpdvirt.Question{Actions: []mpdvirt.Action{{ID: "again"}}}); !errors.Is(err, mpdvirt.ErrDeclined) {
+		t.Errorf("Choose: %v", err)
 	}
 	p.answer(t, "Passphrase of id:", "\x04")
 	if _, err := asks.Passphrase(t.Context(), "id"); !errors.Is(err, mpdvirt.ErrDeclined) {
@@ -191,7 +234,11 @@ func TestPassphraseIsNotShown(t *testing.T) {
 // F118: an interrupt ends each question at once, with the terminal as it was.
 func TestF118InterruptAtEachPrompt(t *testing.T) {
 	prompts := map[string]func(context.Context, *prompter) error{
-		"confirm":    func(ctx context.Context, p *prompter) error { _, err := p.Confirm(ctx, "question"); return err },
+		"confirm": func(ctx context.Context, p *prompter) error { _, err := p.Confirm(ctx, "question"); return err },
+		"choose": func(ctx context.Context, p *prompter) error {
+			_, err := p.Choose(ctx, mpdvirt.Question{Text: "question", Actions: []mpdvirt.Action{{ID: "again"}}})
+			return err
+		},
 		"pause":      func(ctx context.Context, p *prompter) error { return p.Pause(ctx, "question", "cmd") },
 		"passphrase": func(ctx context.Context, p *prompter) error { _, err := p.Passphrase(ctx, "question"); return err },
 	}

@@ -1,9 +1,9 @@
 // Demo shows the main job of mpd-virt from start to end in some seconds, on any
 // machine: a VM is adopted, set up, checked, told apart from another one, and
-// deleted; another one is cloned, stopped and deleted. The command is the real
-// one; the Mac, the VMs and the network between them are those of package
-// mpdvirttest. It leaves nothing behind, and its exit code is 1 if anything is
-// not as expected.
+// deleted; another one is cloned, stopped and deleted, and one is created from
+// nothing. The command is the real one; the Mac, the VMs and the network between
+// them are those of package mpdvirttest. It leaves nothing behind, and its exit
+// code is 1 if anything is not as expected.
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 // seconds to minutes.
 const pace = 150 * time.Millisecond
 
-// haste is how much faster Parallels is here than on a Mac.
+// haste is how much faster Parallels is here than on a Mac. UTM takes no time.
 const haste = 0.005
 
 func main() {

@@ -19,7 +19,7 @@ func TestStory(t *testing.T) {
 	if err := show(t.Context(), &out, []string{"LANG=C.UTF-8"}, mpdvirttest.Options{}); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	for _, want := range []string{"% mpd-virt setup 150 ", "mpd-150 is set up", "mpd-151 answers", "mpd-160 is made and set up", "# as expected"} {
+	for _, want := range []string{"% mpd-virt setup 150 ", "mpd-150 is set up", "mpd-151 answers", "mpd-160 is made and set up", "mpd-170 is made and set up", "# as expected"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the demo does not show %q:\n%s", want, out.String())
 		}

@@ -44,11 +44,12 @@ func (s *stage) story() {
 	s.types("mpd-virt delete 151 --yes", 0)
 
 	s.clone()
+	s.create()
 	s.types("mpd-virt list --json", 0)
 	after, err := os.ReadFile(config)
 	s.must(err)
 	s.expects("~/.ssh/config is what it was", string(after) == sshConfig)
-	s.says("as expected: %s", "VMs adopted, proven, told apart, cloned and removed, and nothing left in ~/.ssh/config")
+	s.says("as expected: %s", "VMs adopted, proven, told apart, cloned, created and removed, and nothing left in ~/.ssh/config")
 }
 
 // clone is the life of a VM that Parallels makes.
@@ -72,6 +73,24 @@ func (s *stage) clone() {
 	s.types("mpd-virt list", 0)
 	s.types("mpd-virt delete 160 --yes", 0)
 	s.expects("the VM is gone, and the template is not", p.VM("mpd-160") == nil && p.VM("mpd-template-trixie") == template)
+}
+
+// create is the life of a VM that UTM makes from nothing.
+func (s *stage) create() {
+	if s.err != nil {
+		return
+	}
+	s.says("UTM is there, too: it makes a VM from Debian's image")
+	u, err := s.world.AddUTM(mpdvirttest.UTMOptions{})
+	if s.must(err); err != nil {
+		return
+	}
+	s.types("mpd-virt create 170 --backend=utm --username=dev", 0)
+	vm := u.VM("mpd-170")
+	s.expects("the VM is what its seed says", vm != nil && vm.Hostname() == "mpd-170" && vm.Addr() == netip.MustParseAddr("192.168.64.170"))
+	s.types("mpd-virt list", 0)
+	s.types("mpd-virt delete 170 --yes", 0)
+	s.expects("the VM is gone", u.VM("mpd-170") == nil)
 }
 
 func (s *stage) vm(addr string) *mpdvirttest.VM {
