@@ -178,15 +178,15 @@ func askScope(ctx context.Context, x *examination) Check {
 		}
 		for _, claim := range claims {
 			if claim.Owner == macos.Foreign {
-				c.Status, c.Summary = max2(c.Status, Warn), c.Summary+"; "+claim.Path+" is about "+claim.Domain+", too, and not of this program"
+				c.Status, c.Summary = worse(c.Status, Warn), c.Summary+"; "+claim.Path+" is about "+claim.Domain+", too, and not of this program"
 			}
 		}
 		return c
 	})
 }
 
-// max2 is the worse of two statuses.
-func max2(a, b Status) Status {
+// worse is the worse of two statuses.
+func worse(a, b Status) Status {
 	order := []Status{OK, Skipped, Warn, Fail}
 	if slices.Index(order, a) > slices.Index(order, b) {
 		return a

@@ -179,7 +179,7 @@ func plural(n int, what string) string {
 // Of very many findings only the first are told.
 func (c *Check) finding(s Status, summary string, fixes ...Fix) {
 	first := c.Status == OK || c.Status == ""
-	c.Status = max2(c.Status, s)
+	c.Status = worse(c.Status, s)
 	switch more := "; and more of that kind"; {
 	case first:
 		c.Summary, c.Fixes = summary, append(c.Fixes, fixes...)

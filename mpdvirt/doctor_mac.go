@@ -138,7 +138,7 @@ func (d *doctor) askTunnelUp(ctx context.Context) Check {
 			d.behind(ctx, &c)
 		}
 		if len(strays) > 0 {
-			c.Status = max2(c.Status, Warn)
+			c.Status = worse(c.Status, Warn)
 			c.Summary += "; of no registered VM: " + some(strays)
 			c.Fixes = append(c.Fixes, Fix{Text: "remove the tunnels of VMs that are gone, in WireGuard"})
 		}

@@ -50,7 +50,7 @@ func (d *doctor) askKeys(ctx context.Context) Check {
 		}
 	}
 	if survey.Agent != "" {
-		c.Status, c.Summary = max2(c.Status, Warn), c.Summary+"; "+survey.Agent
+		c.Status, c.Summary = worse(c.Status, Warn), c.Summary+"; "+survey.Agent
 		c.Fixes = append(c.Fixes, Fix{Text: "see what ssh says of the agent", Argv: []string{"ssh-add", "-l"}})
 	}
 	return c

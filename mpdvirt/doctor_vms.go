@@ -126,7 +126,7 @@ func (d *doctor) askVM(e registry.Entry) Check {
 		c.finding(Warn, "it runs and does not answer ping", mpdVirt("diag", e.Octet.String()))
 	}
 	c.Summary = strings.TrimSuffix(fmt.Sprintf("%s; %s", described(e, state, ping), c.Summary), "; ")
-	c.Status = max2(c.Status, OK)
+	c.Status = worse(c.Status, OK)
 	return c
 }
 
