@@ -161,28 +161,40 @@ func askScope(ctx context.Context, x *examination) Check {
 			return unclear(err)
 		}
 		asks := func(r macos.Resolver) bool { return slices.Contains(r.Nameservers, identity.DNSServer()) }
+		ours := slices.ContainsFunc(macos.ResolversFor(all, identity.VMHost), asks)
 		c := Check{Status: OK}
-		switch used := macos.ResolversFor(all, identity.VMHost); {
-		case slices.ContainsFunc(macos.ResolversFor(all, "example.com"), asks):
-			c.Facts = map[string]string{"scope": "all names"}
-			c.Summary = "while the tunnel is on, all names that this Mac looks up go to the VM; " +
-				"with " + macos.OurResolver + " and without DNS in the tunnel it would be those of mpd.test alone"
-		case slices.ContainsFunc(used, asks):
-			c.Facts = map[string]string{"scope": identity.Domain}
-			c.Summary = "names of mpd.test go to the VM, all others do not"
-		default:
+		switch {
+		case !ours:
 			c.Facts = map[string]string{"scope": "none"}
 			c.Status, c.Summary = Fail, fmt.Sprintf("macOS does not ask %s for names of mpd.test", identity.DNSServer())
 			c.Fixes = append([]Fix{{Text: "the tunnel's DNS line makes macOS ask there: turn the tunnel off and on, or let macOS ask there for mpd.test alone:"}},
 				fixesOf(macos.ResolverFileCommands()...)...)
+		case slices.ContainsFunc(macos.ResolversFor(all, "example.com"), asks):
+			c.Facts = map[string]string{"scope": "all names"}
+			c.Summary = "while the tunnel is on, all names that this Mac looks up go to the VM; " +
+				"with " + macos.OurResolver + " and without DNS in the tunnel it would be those of mpd.test alone"
+		default:
+			c.Facts = map[string]string{"scope": identity.Domain}
+			c.Summary = "names of mpd.test go to the VM, all others do not"
 		}
-		for _, claim := range claims {
-			if claim.Owner == macos.Foreign {
-				c.Status, c.Summary = worse(c.Status, Warn), c.Summary+"; "+claim.Path+" is about "+claim.Domain+", too, and not of this program"
-			}
-		}
+		c.claimed(claims, x.m.cfg.SystemRoot)
 		return c
 	})
+}
+
+// claimed names the files of others that have a say about the VMs' names. Where
+// one takes them away, it is the other's to keep or the person's to remove.
+func (c *Check) claimed(claims []macos.ResolverClaim, root string) {
+	for _, claim := range claims {
+		if claim.Owner != macos.Foreign {
+			continue
+		}
+		path := strings.TrimPrefix(claim.Path, root)
+		c.Summary += fmt.Sprintf("; %s, which is not of this program, is about %s", path, claim.Domain)
+		if c.Status = worse(c.Status, Warn); c.Status == Fail {
+			c.Fixes = []Fix{{Text: "look at " + path + ", and remove it if nothing else needs it"}}
+		}
+	}
 }
 
 // worse is the worse of two statuses.

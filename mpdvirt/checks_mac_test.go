@@ -75,7 +75,9 @@ func TestMacChecks(t *testing.T) {
 		{"wireguard-key", "the VM is dead", options{}, func(l *lab) { l.vm.PowerOff() }, skipped, "not tried: platform failed", ""},
 
 		{"dns-scope", "all names", options{}, nothing, ok, "all names", ""},
-		{"dns-scope", "somebody else's file is there", options{}, resolverFile("nameserver 127.0.0.1\n"), warn, "/etc/resolver/mpd.test", ""},
+		{"dns-scope", "F114 somebody else's file sends them elsewhere", options{}, resolverFile("nameserver 127.0.0.1\n"), fail, "/etc/resolver/mpd.test", "remove it if nothing else"},
+		{"dns-scope", "F114 somebody else's file has no effect", options{}, resolverFile("nameserver 10.163.0.3\ntimeout 1\n"), warn, "/etc/resolver/mpd.test", ""},
+		{"resolver", "F114 somebody else's file", options{}, resolverFile("nameserver 127.0.0.1\n"), skipped, "not tried: dns-scope failed", ""},
 		{"dns-scope", "F111 cannot tell", options{}, garbage("scutil", "--dns"), warn, "cannot tell", ""},
 		{"dns-scope", "no Mac", noMac, nothing, skipped, "no Mac", ""},
 

@@ -246,6 +246,9 @@ func reconcile(r *Report) {
 		dns.Summary += fmt.Sprintf(", but not confirmed: %s uses another WireGuard conf than this Mac keeps for it", r.Name)
 		dns.Fixes = append(dns.Fixes, mpdVirt("setup", r.Octet.String()))
 	}
+	if scope := r.find("dns-scope"); scope.Status == Fail && resolver.Status == Fail {
+		*resolver = skipped(check{id: resolver.ID, phase: resolver.Phase}, scope.ID)
+	}
 	switch claimed := resolver.Facts["address"]; {
 	case dns.Status == OK, dns.Facts["wireguard"] == foreign:
 	case resolver.Status == Fail, claimed != "" && claimed == dns.Facts["address"]:

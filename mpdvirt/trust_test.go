@@ -186,7 +186,7 @@ func TestTrustFails(t *testing.T) {
 		half   bool     // the certificate is in the keychain afterwards
 		remove []string
 	}{
-		{"F112 wrong password", func(s *settings) { s.Sudo = "wrong" }, nil, []string{"wrong password", "sudo /usr/bin/security add-trusted-cert"}, false, []string{"wrong password", "sudo /usr/bin/security delete-certificate -Z"}},
+		{"F112 wrong password", func(s *settings) { s.Sudo = "wrong" }, nil, []string{"no right password", "sudo /usr/bin/security add-trusted-cert"}, false, []string{"no right password", "sudo /usr/bin/security delete-certificate -Z"}},
 		{"F112 cancelled at the password", func(s *settings) { s.Sudo = "cancelled" }, nil, []string{"sudo: ", "add-trusted-cert"}, false, []string{"sudo: ", "delete-certificate"}},
 		{"F112 not in sudoers", func(s *settings) { s.Sudo = "not in sudoers" }, nil, []string{"no administrator", "let an administrator"}, false, []string{"no administrator"}},
 		{"the dialog is refused", func(s *settings) { s.Dialog = "cancelled" }, nil, []string{"system keychain", "refused", "add-trusted-cert"}, true, []string{"still has mpd Root CA", "sudo /usr/bin/security"}},

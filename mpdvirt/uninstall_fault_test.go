@@ -35,7 +35,7 @@ func TestUninstallSudo(t *testing.T) {
 		left   []string // what macOS still has
 		do     []string // how the commands begin
 	}{
-		{name: "F112 wrong password", change: func(s *mpdvirttest.MacSettings) { s.Sudo = "wrong" }, says: "wrong password", left: everything},
+		{name: "F112 wrong password", change: func(s *mpdvirttest.MacSettings) { s.Sudo = "wrong" }, says: "no right password", left: everything},
 		{name: "F112 cancelled at the password", change: func(s *mpdvirttest.MacSettings) { s.Sudo = "cancelled" }, says: "not all is removed", left: everything},
 		{name: "F112 no administrator", change: func(s *mpdvirttest.MacSettings) { s.Sudo = "not in sudoers" }, says: "sudo", left: everything},
 		{

@@ -116,8 +116,8 @@ func TestPlayedTrust(t *testing.T) {
 // F112 on the played Mac.
 func TestPlayedSudo(t *testing.T) {
 	for s, want := range map[macemu.Sudo]error{
-		macemu.SudoWrong: ErrSudoRefused, macemu.SudoNotAllowed: ErrSudoRefused, macemu.SudoCancelled: ErrSudoRefused,
-		macemu.SudoNoTerminal: ErrSudoRefused, macemu.SudoAsksNot: nil, macemu.SudoAllowed: nil,
+		macemu.SudoWrong: ErrSudoPassword, macemu.SudoNotAllowed: ErrNotAdmin, macemu.SudoCancelled: ErrSudoPassword,
+		macemu.SudoNoTerminal: ErrSudoPassword, macemu.SudoAsksNot: nil, macemu.SudoAllowed: nil,
 	} {
 		t.Run(string(s), func(t *testing.T) {
 			m, _, root := played(t, macemu.Settings{Sudo: s})

@@ -13,8 +13,9 @@ import (
 var (
 	// ErrSudoCancelled: the person broke off at the password prompt.
 	ErrSudoCancelled = errors.New("cancelled")
-	// ErrSudoPassword: the password was wrong, three times as a rule.
-	ErrSudoPassword = errors.New("wrong password")
+	// ErrSudoPassword: the password was wrong, three times as a rule, or the person
+	// broke off where sudo does not tell that apart.
+	ErrSudoPassword = errors.New("no right password was given")
 	// ErrNotAdmin: the account is no administrator of this Mac, and so not
 	// among those that may use sudo.
 	ErrNotAdmin = errors.New("this account may not use sudo: it is no administrator of this Mac")

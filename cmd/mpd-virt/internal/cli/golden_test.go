@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -26,18 +27,25 @@ const goldenDir = "../../../../testdata/cli"
 // TestGolden runs the scripts in mpdvirttest's world, a fresh one for each.
 // Besides mpd-virt they have the commands of worldCommands. stdout and stderr
 // are one stream, in the order in which a terminal would show them.
-func TestGolden(t *testing.T) {
+func TestGolden(t *testing.T) { runGolden(t, goldenDir, nil) }
+
+// runGolden runs the scripts of a folder, with further commands.
+func runGolden(t *testing.T, dir string, more func(g *golden) map[string]func([]string) (string, error)) {
 	g := &golden{t: t}
 	defer g.close()
-	suite, err := cmdtest.Read(goldenDir)
+	suite, err := cmdtest.Read(dir)
 	if err != nil {
 		t.Fatal(err)
+	}
+	extra := map[string]func([]string) (string, error){}
+	if more != nil {
+		extra = more(g)
 	}
 	suite.Setup = g.setup
 	suite.DisableLogging = true
 	suite.Commands["mpd-virt"] = g.mpdVirt
 	for _, commands := range []map[string]func([]string) (string, error){
-		g.worldCommands(), g.parallelsCommands(), g.utmCommands(), {"interrupt": g.interrupt},
+		g.worldCommands(), g.parallelsCommands(), g.utmCommands(), {"interrupt": g.interrupt}, extra,
 	} {
 		for name, run := range commands {
 			suite.Commands[name] = g.worldCommand(name, run)
@@ -92,7 +100,7 @@ func (g *golden) setup(root string) error {
 
 // random is what differs from run to run: keys that are made with real
 // randomness.
-var random = regexp.MustCompile(`(\b(?:CA|SHA-256|SHA-1) |"sha(?:1|256)": ")(?:[0-9a-f]{8}|[0-9A-F]{40,64})`)
+var random = regexp.MustCompile(`(\b(?:CA|SHA-256|SHA-1) |-Z |"sha(?:1|256)": ")(?:[0-9a-f]{8}|[0-9A-F]{40,64})`)
 
 func (g *golden) mpdVirt(args []string, input string) ([]byte, error) {
 	return g.run(g.t.Context(), args, input)
@@ -109,27 +117,38 @@ func (g *golden) run(ctx context.Context, args []string, input string) ([]byte, 
 		stdin = f
 	}
 	var out bytes.Buffer
+	env := g.env(args, &out)
+	if stdin != nil {
+		env.Stdin = stdin
+	}
+	// A golden is a bug report if it hangs.
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	code := Run(ctx, env)
+	return g.hide(out.Bytes()), exitOfScript(code)
+}
+
+// hide takes away what differs from run to run.
+func (g *golden) hide(out []byte) []byte {
+	return g.hideHostKeys(random.ReplaceAll(out, []byte("${1}00000000")))
+}
+
+// env is that of a command line in the script's world, whose output goes to out.
+func (g *golden) env(args []string, out io.Writer) Env {
 	env := Env{
-		Args: args, Stdout: &out, Stderr: &out, Config: g.world.Config(),
+		Args: args, Stdout: out, Stderr: out, Config: g.world.Config(),
 		Login: func() (string, error) { return os.Getenv("LOGIN"), nil },
 		Build: Build{Version: "v1.2.3", Commit: "0123456789ab", Go: "go1.26", OS: "darwin", Arch: "arm64"},
 		Exec: func(argv, _ []string) error {
-			fmt.Fprintln(&out, "becomes:", strings.Join(argv, " "))
+			fmt.Fprintln(out, "becomes:", strings.Join(argv, " "))
 			return nil
 		},
 	}
 	if g.configured != nil {
 		g.configured(&env.Config)
 	}
-	if stdin != nil {
-		env.Stdin = stdin
-	}
 	for _, name := range []string{"LANG", "MPD_REPO", "MPD_BRANCH"} {
 		env.Environ = append(env.Environ, name+"="+os.Getenv(name))
 	}
-	// A golden is a bug report if it hangs.
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	code := Run(ctx, env)
-	return g.hideHostKeys(random.ReplaceAll(out.Bytes(), []byte("${1}00000000"))), exitOfScript(code)
+	return env
 }

@@ -185,4 +185,3 @@ func TestDiagOnTerminal(t *testing.T) {
 	_, report, _ := strings.Cut(seen, "mpd-150 on general")
 	contains(t, "report", report, "\x1b[32m✓\x1b[0m ping ", "\x1b[32m✓\x1b[0m portal ", "which VM answers: mpd-150 (its own DNS says so).")
 }
-
