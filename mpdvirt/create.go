@@ -99,7 +99,7 @@ func (m *Manager) createOrder(req CreateRequest) (bootstrap.Making, Host, error)
 	if err != nil {
 		return none, Host{}, err
 	}
-	o := bootstrap.Making{RAM: req.RAM, Disk: req.Disk, Image: req.Image, Build: req.ImageBuild, SHA512: req.ImageSHA512}
+	o := bootstrap.Making{RAM: req.RAM, Disk: req.Disk, Image: req.Image, Build: req.ImageBuild, Kind: req.ImageKind, SHA512: req.ImageSHA512}
 	if o.RAM == 0 {
 		o.RAM = max(leastRAM, min(defaultRAM, on.Memory/2/hypervisor.GiB*hypervisor.GiB))
 	}
@@ -113,12 +113,12 @@ func (m *Manager) createOrder(req CreateRequest) (bootstrap.Making, Host, error)
 		err = hint.Wrap(usage("a VM with %s of memory does not run mpd: at least %s is wanted", o.RAM, leastRAM), fmt.Sprintf("a good value: --vm-ram=%s", defaultRAM))
 	case o.Disk < 0 || o.Disk%hypervisor.MiB != 0:
 		err = hint.Wrap(usage("a disk has a whole number of MiB"), fmt.Sprintf("a good value: --vm-disk=%s", defaultDisk))
-	case o.Image != "" && (o.Build != "" || o.SHA512 != ""):
-		err = usage("an image file and a build to download are given, of which only one can be meant")
+	case o.Image != "" && (o.Build != "" || o.Kind != "" || o.SHA512 != ""):
+		err = usage("an image file and one to download are given, of which only one can be meant")
 	case o.Image != "" && !filepath.IsAbs(o.Image):
 		err = usage("image %+q: an absolute path is wanted", o.Image)
-	case o.SHA512 != "" && o.Build == "":
-		err = usage("a SHA-512 is given without the build that it is of")
+	case o.SHA512 != "" && o.Build == "" && o.Kind == "":
+		err = usage("a SHA-512 is given without the build or kind that it is of")
 	case o.Image == "":
 		_, err = m.imageSource(o, on)
 	}
@@ -139,13 +139,13 @@ func (m *Manager) host() (Host, error) {
 
 // imageSource is the archive that an order without a file is made from.
 func (m *Manager) imageSource(o bootstrap.Making, on Host) (image.Source, error) {
-	if o.Build == "" && m.cfg.Image != (ImageSource{}) {
+	if o.Build == "" && o.Kind == "" && m.cfg.Image != (ImageSource{}) {
 		return image.Source{URL: m.cfg.Image.URL, SHA512: m.cfg.Image.SHA512}, nil
 	}
 	if o.Disk < image.DebianSize {
 		return image.Source{}, tooSmall(&image.TooSmallError{Want: o.Disk, Image: image.DebianSize})
 	}
-	s, err := image.Build{Arch: on.Arch, Date: o.Build, SHA512: o.SHA512}.Source()
+	s, err := image.Build{Arch: on.Arch, Kind: image.Kind(o.Kind), Date: o.Build, SHA512: o.SHA512}.Source()
 	if err != nil {
 		err = usage("%w", err)
 	}

@@ -202,6 +202,11 @@ func TestCreateUsage(t *testing.T) {
 			"file and build":        {func(r *mpdvirt.CreateRequest) { r.Image, r.ImageBuild = "/x.raw", "20260101-1" }, "only one"},
 			"relative file":         {func(r *mpdvirt.CreateRequest) { r.Image = "x.raw" }, "absolute"},
 			"digest of nothing":     {func(r *mpdvirt.CreateRequest) { r.ImageSHA512 = strings.Repeat("0", 128) }, "without the build"},
+			"kind without digest":   {func(r *mpdvirt.CreateRequest) { r.ImageKind = "genericcloud" }, "--image-sha512"},
+			"kind without root password": {func(r *mpdvirt.CreateRequest) {
+				r.ImageKind, r.ImageSHA512 = "nocloud", strings.Repeat("0", 128)
+			}, "generic or genericcloud"},
+			"file and kind":         {func(r *mpdvirt.CreateRequest) { r.Image, r.ImageKind = "/x.raw", "generic" }, "only one"},
 			"build without digest":  {func(r *mpdvirt.CreateRequest) { r.ImageBuild = "20260101-1" }, "--image-sha512"},
 			"build that is no date": {func(r *mpdvirt.CreateRequest) { r.ImageBuild, r.ImageSHA512 = "../x", strings.Repeat("0", 128) }, "20260914-2601"},
 			"disk below Debian's": {func(r *mpdvirt.CreateRequest) {

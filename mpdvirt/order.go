@@ -177,6 +177,7 @@ func orderCommand(j *bootstrap.Journal) string {
 		{o.Clones(), "template", o.Template},
 		{o.Image != "", "image", o.Image},
 		{o.Build != "", "image-build", o.Build},
+		{o.Kind != "", "image-kind", o.Kind},
 		{o.SHA512 != "", "image-sha512", o.SHA512},
 		{true, "username", string(j.User)},
 		{o.Linked, "linked", ""},

@@ -46,7 +46,7 @@ type SetupResult struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// UpdateRequest says which VM Update works on.
+// UpdateRequest says which VM Update works on. Octet alone is enough.
 type UpdateRequest struct {
 	Octet        Octet
 	Repo, Branch string // "": as recorded, else as in Config
@@ -57,7 +57,8 @@ type DiagRequest struct {
 	Octet Octet
 }
 
-// DeleteRequest says which VM Delete removes.
+// DeleteRequest says which VM Delete removes. The zero value of all but Octet
+// destroys the VM, if its backend can, and asks before.
 type DeleteRequest struct {
 	Octet  Octet
 	KeepVM bool // forget the VM but leave it on its hypervisor
@@ -75,7 +76,7 @@ type DeleteResult struct {
 	Left    []string `json:"left,omitempty"` // for people: what it did not touch, and why
 }
 
-// CreateRequest says what VM Create makes.
+// CreateRequest says what VM Create makes. Octet and User are needed.
 type CreateRequest struct {
 	Octet   Octet
 	Backend string // "": the default backend
@@ -85,24 +86,25 @@ type CreateRequest struct {
 	// Image is a file, a raw disk or a .tar.xz of one, in the place of the
 	// image of Config; nobody vouches for it but the caller.
 	Image string
-	// ImageBuild is another of Debian's builds, like "20260914-2601", and
-	// ImageSHA512 the digest of its archive, which must be given with it.
-	ImageBuild, ImageSHA512 string
+	// ImageBuild is another of Debian's builds, like "20260914-2601", ImageKind
+	// another kind than "generic", which is "genericcloud". ImageSHA512 is the
+	// digest of that archive, which must be given with either.
+	ImageBuild, ImageKind, ImageSHA512 string
 	// Keep leaves a VM whose first boot failed as it is, to be looked at.
 	Keep bool
 	// Repo, Branch and BootstrapURL: "" is as in Config.
 	Repo, Branch, BootstrapURL string
 }
 
-// CloneRequest says what VM Clone makes.
+// CloneRequest says what VM Clone makes. Octet, Template and User are needed.
 type CloneRequest struct {
 	Octet    Octet
 	Backend  string // "": the default backend
-	Template string
-	User     User
-	Linked   bool
-	RAM      Size // zero: as the template
-	Disk     Size // zero: as the template; never smaller
+	Template string // its name on the hypervisor
+	User     User   // the template's account to log in as
+	Linked   bool   // share the template's disk instead of copying it
+	RAM      Size   // zero: as the template
+	Disk     Size   // zero: as the template; never smaller
 	// Repo, Branch and BootstrapURL: "" is as in Config.
 	Repo, Branch, BootstrapURL string
 }
@@ -112,7 +114,8 @@ type StartRequest struct {
 	Octet Octet
 }
 
-// StopRequest says which VM Stop turns off.
+// StopRequest says which VM Stop turns off. The zero value of Kill saves its
+// memory.
 type StopRequest struct {
 	Octet Octet
 	Kill  bool // cut the power instead of saving the memory
@@ -140,7 +143,8 @@ type ShowResult struct {
 	Branch     string   `json:"branch,omitempty"`
 }
 
-// SSHRequest says which VM to log in to, and what to run there.
+// SSHRequest says which VM to log in to, and what to run there. Args go to ssh as
+// they are: the VM's shell reads them, joined by spaces.
 type SSHRequest struct {
 	Octet Octet
 	Args  []string // remote command; empty is a login shell

@@ -60,6 +60,7 @@ type Making struct {
 	Disk     hypervisor.Size `json:"disk,omitempty"`
 	Image    string          `json:"image,omitempty"`  // a file
 	Build    string          `json:"build,omitempty"`  // of Debian's images
+	Kind     string          `json:"kind,omitempty"`   // of Debian's images
 	SHA512   string          `json:"sha512,omitempty"` // of the build's archive
 }
 

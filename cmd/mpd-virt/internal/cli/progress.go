@@ -37,6 +37,9 @@ type step struct {
 	began       time.Time
 	last        string // the last line that it printed
 	done, total int64  // bytes
+	// moving is when the first bytes were told, and before how many that were.
+	moving time.Time
+	before int64
 }
 
 func newProgress(w io.Writer, l look, live *liveTerminal) *progress {
@@ -58,7 +61,7 @@ func (p *progress) observe(e mpdvirt.Event) {
 		p.output(e)
 	case mpdvirt.StepProgress:
 		if s := p.find(e.Step); s != nil {
-			s.done, s.total = e.Done, e.Total
+			s.moved(e.Done, e.Total)
 		}
 	case mpdvirt.StepEnded:
 		p.end(e)
@@ -159,6 +162,15 @@ func (p *progress) again() {
 	p.print(p.look.stepLine(running, name, nameWidth, cut(text, textWidth), took))
 }
 
+// moved takes in how many bytes are through. Those of the first time may be what an
+// earlier run got, and are no measure of the speed.
+func (s *step) moved(done, total int64) {
+	if s.moving.IsZero() {
+		s.before, s.moving = done, time.Now()
+	}
+	s.done, s.total = done, total
+}
+
 // now is what can be said of a running step.
 func (s *step) now(l look) string {
 	if s.done == 0 {
@@ -168,8 +180,8 @@ func (s *step) now(l look) string {
 	if s.total > 0 {
 		parts[0] += " of " + size(s.total)
 	}
-	if d := time.Since(s.began); d >= time.Second {
-		rate := float64(s.done) / d.Seconds()
+	if d := time.Since(s.moving); d >= time.Second && s.done > s.before {
+		rate := float64(s.done-s.before) / d.Seconds()
 		parts = append(parts, size(int64(rate))+"/s")
 		if s.total > s.done {
 			left := float64(s.total-s.done) / rate
