@@ -8,7 +8,7 @@ CC_FOUND := $(shell command -v $${CC:-cc} 2>/dev/null || command -v gcc 2>/dev/n
 RACE     := $(if $(CC_FOUND),-race,)
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test fmt vet staticcheck unit fuzz fuzz-short golden bench e2e e2e-vm clean
+.PHONY: help build install demo test fmt vet staticcheck unit fuzz fuzz-short golden api bench e2e e2e-vm clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +50,10 @@ fuzz-short:
 	@GO="$(GO)" ./internal/fuzzall.sh 2s
 
 golden: ## write the golden files again; read the difference line by line
-	$(GO) test -run '^TestGolden$$' ./cmd/mpd-virt/internal/cli -update
+	$(GO) test -run '^TestGolden' ./cmd/mpd-virt/internal/cli -update
+
+api: ## list the exported API in docs/api again; read the difference
+	$(GO) test -run '^TestAPI$$' ./internal/apilist -update
 
 bench: ## the benchmarks of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchmem $(PKGS)

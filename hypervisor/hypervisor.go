@@ -29,8 +29,8 @@
 //
 // The package also holds the values that backends and the SDK share: [Octet],
 // [User], [Size], [State], [Machine], and [Runner], through which a backend
-// starts its outside tools so that tests can play them. Each has one way to be
-// read from text, and its String reads back to the same.
+// starts its outside tools so that tests can play them. What a Parse function
+// reads, the String of its result reads back to.
 package hypervisor
 
 import (

@@ -61,6 +61,10 @@ type Config struct {
 	Image ImageSource
 	// Host is this machine; the zero value asks the system.
 	Host Host
+	// LockWait bounds how long a verb that changes a VM waits for another run
+	// that works on the same one, and says so with a Note; zero does not wait.
+	// Then the error is a *LockedError.
+	LockWait time.Duration
 	// Checks are further questions of Diag, asked beside its own and shown behind
 	// them.
 	Checks []CheckFunc

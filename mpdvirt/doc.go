@@ -20,6 +20,20 @@
 // may be called again at any time: it goes on where it must and confirms what
 // is done. [Manager.Diag] changes nothing and returns a [Report].
 //
+// # The life of a VM
+//
+//   - [Manager.Create] makes one from Debian's image and [Manager.Clone] from a
+//     template; both then do what Setup does.
+//   - [Manager.Start] and [Manager.Stop] turn it on and off, [Manager.Update]
+//     brings the mpd in it up to date, [Manager.SSHCommand] says how to log in.
+//   - [Manager.List] and [Manager.Show] tell what is known of it.
+//   - [Manager.Delete] destroys and forgets it.
+//
+// The Mac itself is the business of [Manager.Doctor], which looks at all of it,
+// [Manager.Trust] and [Manager.CARotate] for the certificate authority,
+// [Manager.Backends] and [Manager.SetDefaultBackend], and of
+// [Manager.Uninstall], which leaves nothing behind.
+//
 // # Two halves
 //
 // Setup owns the VM: it logs in, runs the VM's bootstrap scripts, brings over
@@ -34,7 +48,17 @@
 // act, the [Prompter] of the Config asks; without one nothing ever waits for a
 // person. Every error is an *[Error], which says what failed on what and
 // carries the next step as Hint; decide by errors.Is with the Err values and
-// by errors.As with the Error types of this package.
+// by errors.As with the Error types of this package. [EventWriter] writes events
+// as lines of JSON, and results marshal to the JSON that the command prints:
+// values with a Schema field follow the JSON schemas in docs/schema.
+//
+// # At the same time
+//
+// All methods may be called at once, on one Manager or on many, in one process
+// or in several: locks on files keep apart what changes the same VM. Who comes
+// second gets a *[LockedError], or waits if [Config].LockWait says so. Verbs that
+// only look wait for nobody. When ctx ends, a verb ends within a second and
+// leaves what the next run needs to go on; no goroutine outlives its call.
 //
 // # Trying it without a Mac
 //

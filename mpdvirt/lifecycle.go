@@ -18,8 +18,9 @@ import (
 const startLimit = 3 * time.Minute
 
 // Start turns a VM on, waits until it can be logged in to, and looks at it
-// with Diag. The error is errors.ErrUnsupported if the VM's backend does not
-// manage VMs, and ErrUnhealthy with a Report if the VM is on but not well.
+// with Diag; a VM that is on is fine. The error is as for Stop, an
+// *UnreachableError or ErrLogin if nobody can be logged in to, and ErrUnhealthy
+// with a Report if the VM is on but not well.
 func (m *Manager) Start(ctx context.Context, req StartRequest) (*Report, error) {
 	r, err := m.begun("start", req.Octet)
 	if err != nil {
@@ -42,8 +43,10 @@ func (m *Manager) Start(ctx context.Context, req StartRequest) (*Report, error) 
 	return report, r.fail(report.Err())
 }
 
-// Stop saves a VM's memory and turns it off, or cuts its power. The error is
-// errors.ErrUnsupported if the VM's backend does not manage VMs.
+// Stop saves a VM's memory and turns it off, or cuts its power; a VM that is off
+// is fine. The error is errors.ErrUnsupported if the VM's backend does not manage
+// VMs, ErrNotRegistered if there is no entry, ErrRefused if the VM is not the one
+// that was recorded, and *LockedError if another run works on it.
 func (m *Manager) Stop(ctx context.Context, req StopRequest) error {
 	r, err := m.begun("stop", req.Octet)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 // be asked leaves State empty and says why in Error: only a registry that
 // cannot be read at all is an error.
 //
-// List takes no lock and costs one call of each backend's tool, whatever the
+// The error is that of ctx, too. List takes no lock and costs one call of each backend's tool, whatever the
 // number of VMs.
 func (m *Manager) List(ctx context.Context) ([]VM, error) {
 	items, err := m.state.List()
@@ -119,7 +119,9 @@ func stateIn(machines []hypervisor.Machine, vm VM) State {
 }
 
 // Backends returns the backends of this program: whether each can be used on
-// this machine, and which verbs it has, computed from its methods.
+// this machine, and which verbs it has, computed from its methods. A tool that is
+// missing is a Reason in the result; the error is that of ctx, or of a default
+// backend that cannot be read.
 func (m *Manager) Backends(ctx context.Context) ([]BackendInfo, error) {
 	r := m.begin("backend list", 0)
 	chosen, err := m.state.DefaultBackend()

@@ -212,13 +212,29 @@ func (m *Manager) locked(ctx context.Context, verb string, do func() error) erro
 const sharedLockWait = 10 * time.Second
 
 // lockOctet keeps other runs from the VM until the lock is released. A busy
-// VM fails at once: the other run may take half an hour.
+// VM fails at once, because the other run may take half an hour, unless the
+// Config says to wait. What was read of the VM before may then be old.
 func (m *Manager) lockOctet(ctx context.Context, o Octet, verb string) (*statefile.Lock, error) {
+	lock, err := m.tryLockOctet(ctx, o, verb)
+	var held *statefile.LockedError
+	if m.cfg.LockWait <= 0 || !errors.As(err, &held) {
+		return lock, err
+	}
+	m.begin(verb, o).note("%s: %v; waiting up to %v", o.VMName(), &LockedError{PID: held.PID, Verb: held.Verb}, m.cfg.LockWait)
+	return m.lockOctetWithin(ctx, o, verb, m.cfg.LockWait)
+}
+
+// tryLockOctet is lockOctet for those who want to know now.
+func (m *Manager) tryLockOctet(ctx context.Context, o Octet, verb string) (*statefile.Lock, error) {
+	return m.lockOctetWithin(ctx, o, verb, 0)
+}
+
+func (m *Manager) lockOctetWithin(ctx context.Context, o Octet, verb string, wait time.Duration) (*statefile.Lock, error) {
 	file := m.state.LockFile(o)
 	if err := statefile.EnsureDir(filepath.Dir(file)); err != nil {
 		return nil, err
 	}
-	lock, err := statefile.Acquire(ctx, file, verb, 0)
+	lock, err := statefile.Acquire(ctx, file, verb, wait)
 	if err != nil {
 		return nil, waitHint(err)
 	}

@@ -54,7 +54,7 @@ func (m *Manager) unmoved(ctx context.Context, seen []CAMove) ([]VM, error) {
 // busy says whether another run works on a VM that is not registered. One on which
 // nobody works gets the new CA from the setup that goes on with it.
 func (m *Manager) busy(ctx context.Context, o Octet) bool {
-	lock, err := m.lockOctet(ctx, o, "ca rotate")
+	lock, err := m.tryLockOctet(ctx, o, "ca rotate")
 	if err == nil {
 		err = lock.Unlock()
 	}

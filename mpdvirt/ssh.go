@@ -4,7 +4,9 @@ import "context"
 
 // SSHCommand returns the argument list with which the system's ssh logs in to
 // a registered VM, for the caller to run or to become. It re-asserts the SSH
-// entries, so that the alias in it works.
+// entries, so that the alias in it works. It contacts nobody and takes the shared
+// lock alone. The error is ErrNotRegistered or *EntryError if there is no usable
+// entry.
 func (m *Manager) SSHCommand(ctx context.Context, req SSHRequest) ([]string, error) {
 	r, err := m.begun("ssh", req.Octet)
 	if err != nil {

@@ -188,6 +188,10 @@ func (t *target) find(ctx context.Context, m *Manager, req SetupRequest) error {
 // shall get.
 func (t *target) locate(ctx context.Context, m *Manager, req SetupRequest) error {
 	machine, err := t.machine(ctx, req)
+	if errors.Is(err, hypervisor.ErrNoMachine) && can[hypervisor.Creator](t.backend) {
+		// It knows its VMs by name alone, not by their guests' addresses.
+		return hint.Wrap(usage("%w", err), fmt.Sprintf("give the VM the name %s in the window of %s, then:\n%s", req.Octet.VMName(), t.backend.Name(), adoption(req.Octet, t.backend, t.journal.User)))
+	}
 	if errors.Is(err, hypervisor.ErrNoMachine) && !req.Addr.IsValid() {
 		return hint.Wrap(usage("%w", err), fmt.Sprintf("mpd-virt setup %s --backend=%s --ip=ADDRESS --username=%s", req.Octet, t.backend.Name(), t.journal.User))
 	}

@@ -1,7 +1,8 @@
 // Quickstart adopts a VM, proves it and forgets it again, through the SDK.
 //
 // It runs in an in-process world, so it needs no Mac, no VM and no rights. In
-// a real program the Config is the zero value, or just an Observer.
+// a real program the Config is the zero value. What happens while a verb runs is
+// shown by the example progress.
 package main
 
 import (
@@ -34,13 +35,7 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 
-	config := world.Config()
-	config.Observer = func(e mpdvirt.Event) {
-		if e.Kind == mpdvirt.StepEnded {
-			fmt.Fprintf(out, "%-7s %s\n", e.Status, e.Step)
-		}
-	}
-	m, err := mpdvirt.New(config)
+	m, err := mpdvirt.New(world.Config())
 	if err != nil {
 		return err
 	}
@@ -50,6 +45,9 @@ func run(ctx context.Context, out io.Writer) error {
 	})
 	if err != nil {
 		return err
+	}
+	for _, step := range res.Steps {
+		fmt.Fprintf(out, "%-7s %s\n", step.Status, step.ID)
 	}
 	fmt.Fprintf(out, "%s is at %s\n", res.VM.Name, res.VM.Addr)
 

@@ -25,21 +25,7 @@ func Example() {
 	// ok      50-build
 	// ok      60-wireguard
 	// ok      mpd-setup
-	// ok      registry
-	// ok      backend
-	// ok      ping
-	// ok      platform
-	// ok      ssh-alias
-	// fail    dns-identity
-	// skipped resolver
 	// ok      diag
 	// mpd-150 is at 10.211.55.150
-	// ok      registry
-	// ok      backend
-	// ok      ping
-	// ok      platform
-	// ok      ssh-alias
-	// ok      dns-identity
-	// ok      resolver
 	// which VM answers: mpd-150 (its own DNS says so).
 }

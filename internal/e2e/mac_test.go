@@ -116,6 +116,9 @@ func (l *Lab) TunnelUp(clientConf string) {
 	text, err := os.ReadFile(clientConf)
 	l.must(err)
 	path := l.write(l.wgName()+".conf", string(text), 0o600)
+	if r := l.Mac(context.Background(), "wg-quick", "strip", path); r.Code != 0 || !strings.Contains(r.Stdout, "[Peer]") {
+		l.t.Fatalf("wg-quick strip: %v", r)
+	}
 	if r := l.Mac(context.Background(), "wg-quick", "up", path); r.Code != 0 {
 		l.t.Fatalf("wg-quick up: %v", r)
 	}

@@ -51,7 +51,7 @@ func (a *app) writeBackends(infos []mpdvirt.BackendInfo) {
 
 func backendDefaultVerb() verb {
 	return verb{
-		name: "backend set-default", usage: "NAME [flags]", noJSON: true,
+		name: "backend set-default", usage: "NAME [flags]",
 		short:    "set the backend that is meant if --backend is not given",
 		about:    `Applies to VMs that are made or adopted later; a registered VM keeps its backend.`,
 		examples: []string{"mpd-virt backend set-default general", "mpd-virt backend list"},
@@ -66,9 +66,20 @@ func backendDefaultVerb() verb {
 				if err := m.SetDefaultBackend(ctx, name); err != nil {
 					return err
 				}
+				if a.json {
+					return a.writeJSON(backendDefault{backendSchema, name})
+				}
 				a.say("the default backend is %s", name)
 				return nil
 			}
 		},
 	}
+}
+
+const backendSchema = "mpd-virt/backend/1"
+
+// backendDefault is the result of backend set-default, for programs.
+type backendDefault struct {
+	Schema  string `json:"schema"`
+	Default string `json:"default"`
 }

@@ -22,6 +22,7 @@ until it is deleted.`,
 			"mpd-virt ca rotate",
 			"mpd-virt ca rotate --yes --json",
 		},
+		waits: true,
 		define: func(f *flags) action {
 			var req mpdvirt.CARotateRequest
 			f.bool("yes", &req.Yes, "do not ask; sudo and macOS do all the same")

@@ -19,8 +19,8 @@ type Env struct {
 	Stdout, Stderr io.Writer // where each is a terminal is found out from the file itself
 	// Environ is the environment as NAME=value; it is also what ssh gets.
 	Environ []string
-	// Config is the world of the VMs. Observer, Prompter, Repo and Branch are
-	// overwritten.
+	// Config is the world of the VMs. Observer, Prompter, LockWait, Repo and
+	// Branch are overwritten.
 	Config mpdvirt.Config
 	// Exec becomes another program; nil is the real thing.
 	Exec func(argv, env []string) error
@@ -52,15 +52,24 @@ func Run(ctx context.Context, env Env) int {
 	a := newApp(env)
 	err := a.dispatch(ctx, env.Args)
 	a.progress.close()
+	code := exitCode(ctx, err)
+	if lost := a.events.failed(); lost != nil && code != exitRefused && interrupted(ctx) == 0 &&
+		(err == nil || errors.Is(err, context.Canceled)) {
+		code, err = exitFailed, lost // which is what ended the verb
+	}
 	if out := a.out.flush(); out != nil {
 		// The verb's own failure says more than that nobody could read it.
 		a.complain(out)
 		if err == nil {
-			return exitFailed
+			code = exitFailed
 		}
 	}
 	a.complain(err)
-	return exitCode(ctx, err)
+	if lost := a.events.close(outcome(code, err)); lost != nil && !errors.As(err, new(*eventsError)) {
+		a.complain(lost)
+		code = max(code, exitFailed)
+	}
+	return code
 }
 
 // app is what a verb works with.
@@ -73,6 +82,8 @@ type app struct {
 	debug    bool
 	verbose  bool
 	json     bool
+	wait     time.Duration
+	events   eventStream // events, for programs
 }
 
 func newApp(env Env) *app {
@@ -96,7 +107,7 @@ func newApp(env Env) *app {
 	}
 	a := &app{env: env, stderr: env.Stderr}
 	a.look = lookOf(env, env.Stderr)
-	a.out = &output{w: env.Stdout, look: lookOf(env, env.Stdout)}
+	a.out = &output{w: env.Stdout, name: "standard output", look: lookOf(env, env.Stdout)}
 	a.progress = newProgress(env.Stderr, a.look, env.live)
 	return a
 }
@@ -106,7 +117,11 @@ func newApp(env Env) *app {
 func (a *app) manager(may asking) (*mpdvirt.Manager, error) {
 	cfg := a.env.Config
 	cfg.Repo, cfg.Branch = a.env.get("MPD_REPO"), a.env.get("MPD_BRANCH")
-	cfg.Observer = a.progress.observe
+	cfg.Observer = func(e mpdvirt.Event) {
+		a.events.observe(e)
+		a.progress.observe(e)
+	}
+	cfg.LockWait = a.wait
 	cfg.Prompter = nil
 	if p := a.prompter(); may == mayAsk && p != nil {
 		cfg.Prompter = p
@@ -131,10 +146,14 @@ func (emptyInput) Read([]byte) (int, error) { return 0, io.EOF }
 // seen and no result is cut by a question.
 type output struct {
 	w    io.Writer
+	name string // of w, for people
 	look look
 	buf  []byte
 	err  error // of the first write that failed
 }
+
+// to sends the result elsewhere: to standard error.
+func (o *output) to(env Env, w io.Writer) { o.w, o.name, o.look = w, "standard error", lookOf(env, w) }
 
 func (o *output) Write(p []byte) (int, error) {
 	o.buf = append(o.buf, p...)
@@ -148,20 +167,20 @@ func (o *output) flush() error {
 	}
 	_, err := o.w.Write(o.buf)
 	o.buf = nil
-	var path *os.PathError
-	if errors.As(err, &path) {
-		err = path.Err // "broken pipe" rather than "write /dev/stdout: broken pipe"
-	}
 	if err != nil {
-		o.err = &outputError{err}
+		// "broken pipe" rather than "write /dev/stdout: broken pipe"
+		o.err = &outputError{o.name, bare(err)}
 	}
 	return o.err
 }
 
 // outputError: the result could not be written.
-type outputError struct{ err error }
+type outputError struct {
+	name string
+	err  error
+}
 
-func (e *outputError) Error() string { return "write error: standard output: " + e.err.Error() }
+func (e *outputError) Error() string { return "write error: " + e.name + ": " + e.err.Error() }
 func (e *outputError) Unwrap() error { return e.err }
 
 // tick is how often a terminal's live line is drawn again, and patience how

@@ -23,7 +23,7 @@ never takes over a VM that has the name or the address already.`,
 		exits: []int{exitUnhealthy, exitRefused, exitBusy},
 		define: func(f *flags) action {
 			var req mpdvirt.CloneRequest
-			var yes bool
+			var yes, silent bool
 			f.octet(&req.Octet)
 			f.text("backend", "NAME", &req.Backend, "what runs the template (default: the default backend)")
 			f.text("template", "NAME", &req.Template, "the template to copy; needed")
@@ -33,11 +33,12 @@ never takes over a VM that has the name or the address already.`,
 			f.size("vm-disk", &req.Disk, "disk, like 80G, not less than the template's (default: as the template)")
 			f.source(&req.Repo, &req.Branch, &req.BootstrapURL, "")
 			f.bool("yes", &yes, "ask nothing")
+			f.bool("non-interactive", &silent, "the same; findings are shown and not gone through")
 			return func(ctx context.Context, a *app) (err error) {
 				if req.User, err = a.userOr(req.User, "clone"); err != nil {
 					return err
 				}
-				m, err := a.manager(asking(!yes))
+				m, err := a.manager(asking(!yes && !silent))
 				if err != nil {
 					return err
 				}

@@ -16,18 +16,7 @@ func (a *app) complain(err error) {
 	if err == nil || errors.As(err, &already) {
 		return
 	}
-	log, next := "", nextOf(err)
-	var e *mpdvirt.Error
-	if errors.As(err, &e) {
-		log = e.Log
-		if errors.Is(err, context.Canceled) {
-			// What a person did is told in a person's words.
-			err = &mpdvirt.Error{Verb: e.Verb, VM: e.VM, Step: e.Step, Err: errInterrupted}
-		}
-	} else if errors.Is(err, context.Canceled) {
-		err = errInterrupted
-	}
-	for i, line := range a.look.lines(err.Error()) {
+	for i, line := range a.look.lines(inWords(err).Error()) {
 		if i == 0 {
 			line = "mpd-virt: " + line
 		} else {
@@ -35,9 +24,10 @@ func (a *app) complain(err error) {
 		}
 		fmt.Fprintln(a.stderr, line)
 	}
-	if log != "" {
+	if log := logOf(err); log != "" {
 		fmt.Fprintf(a.stderr, "  log:  %s\n", a.look.text(log))
 	}
+	next := nextOf(err)
 	if next == "" {
 		return
 	}
@@ -48,6 +38,34 @@ func (a *app) complain(err error) {
 		}
 		fmt.Fprintln(a.stderr, label+line)
 	}
+}
+
+// inWords is err; if a person ended the verb, it says so in a person's words.
+func inWords(err error) error {
+	if !errors.Is(err, context.Canceled) {
+		return err
+	}
+	if e := (*mpdvirt.Error)(nil); errors.As(err, &e) {
+		return &mpdvirt.Error{Verb: e.Verb, VM: e.VM, Step: e.Step, Err: errInterrupted}
+	}
+	return errInterrupted
+}
+
+// logOf is the log of the run that failed with err, "" if it has none.
+func logOf(err error) string {
+	if e := (*mpdvirt.Error)(nil); errors.As(err, &e) {
+		return e.Log
+	}
+	return ""
+}
+
+// outcome is what complain says, for programs.
+func outcome(code int, err error) mpdvirt.Outcome {
+	o := mpdvirt.Outcome{Exit: code}
+	if err != nil {
+		o.Error, o.Log, o.Hint = inWords(err).Error(), logOf(err), nextOf(err)
+	}
+	return o
 }
 
 // nextOf is the next step that err carries, "" if none.

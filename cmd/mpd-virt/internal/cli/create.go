@@ -24,7 +24,7 @@ the VM's first boot fails, the VM is removed again, or with --keep left to be lo
 		exits: []int{exitUnhealthy, exitRefused, exitBusy},
 		define: func(f *flags) action {
 			var req mpdvirt.CreateRequest
-			var yes bool
+			var yes, silent bool
 			f.octet(&req.Octet)
 			f.text("backend", "NAME", &req.Backend, "what shall run the VM (default: the default backend)")
 			f.user("username", &req.User, "the VM's account (default: your login name)")
@@ -37,6 +37,7 @@ the VM's first boot fails, the VM is removed again, or with --keep left to be lo
 			f.bool("keep", &req.Keep, "leave a VM whose first boot failed as it is")
 			f.source(&req.Repo, &req.Branch, &req.BootstrapURL, "")
 			f.bool("yes", &yes, "ask nothing")
+			f.bool("non-interactive", &silent, "the same; findings are shown and not gone through")
 			return func(ctx context.Context, a *app) (err error) {
 				if req.User, err = a.userOr(req.User, "create"); err != nil {
 					return err
@@ -46,7 +47,7 @@ the VM's first boot fails, the VM is removed again, or with --keep left to be lo
 						return err
 					}
 				}
-				m, err := a.manager(asking(!yes))
+				m, err := a.manager(asking(!yes && !silent))
 				if err != nil {
 					return err
 				}

@@ -11,8 +11,9 @@ func diagVerb() verb {
 		name: "diag", usage: "NNN [flags]",
 		short: "check a VM and this Mac's way to it",
 		about: `First the checks that must hold: the registry entry, the backend, ping, the VM's own record of who
-it is, and "ssh mpd-NNN". Then what *.mpd.test needs on this Mac: whether the name server behind
-the WireGuard tunnel answers, and which VM that is. Each finding comes with what mends it.
+it is, and "ssh mpd-NNN". Then what *.mpd.test needs on this Mac: the tunnel, the route, the VM's
+key, which VM's name server answers, who is asked for names, the CA, and the portal. Each finding
+comes with what mends it. On a terminal each can be mended at once and is then looked at again.
 
 Only the first kind changes the exit code.`,
 		examples: []string{

@@ -36,7 +36,7 @@ func TestExitCode(t *testing.T) {
 		{"unsupported", inVerb(&mpdvirt.UnsupportedError{Backend: "general"}), 0, 1},
 		{"a step failed", inVerb(&mpdvirt.StepError{Status: 100}), 0, 1},
 		{"unreachable", inVerb(&mpdvirt.UnreachableError{Err: errors.New("x")}), 0, 1},
-		{"write error", &outputError{syscall.EPIPE}, 0, 1},
+		{"write error", &outputError{err: syscall.EPIPE}, 0, 1},
 		{"the command line", usage("help", "x"), 0, 2},
 		{"a bad value", badOctet, 0, 2},
 		{"the request", inVerb(fmt.Errorf("no user: %w", mpdvirt.ErrUsage)), 0, 2},

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mutms/mpd-virt-macos/mpdvirt"
 )
@@ -101,6 +102,26 @@ func (f *flags) user(name string, to *mpdvirt.User, usage string) {
 
 func (f *flags) size(name string, to *mpdvirt.Size, usage string) {
 	f.add(name, "SIZE", usage, into(to, mpdvirt.ParseSize))
+}
+
+// duration declares a flag for a time that is not negative.
+func (f *flags) duration(name string, to *time.Duration, usage string) {
+	f.add(name, "DURATION", usage, func(s string) (err error) {
+		if *to, err = time.ParseDuration(s); err != nil || *to < 0 {
+			return errors.New(quoted(s) + " is no duration: a number and a unit, like 90s, 10m or 1h")
+		}
+		return nil
+	})
+}
+
+// eventsInto reads what --events takes: a file, or "-".
+func eventsInto(to *string) func(string) error {
+	return func(s string) error {
+		if *to = s; s == "-" {
+			return nil
+		}
+		return checkText(s)
+	}
 }
 
 // source declares where mpd comes from; before is what counts before the

@@ -72,12 +72,14 @@ Verbs, in the order of a VM's life:
 	}
 	b.WriteString(`
 These commands do most of the work:
+  mpd-virt create 150 --backend=utm
   mpd-virt clone 150 --backend=parallels --template=mpd-template-trixie --username=dev
   mpd-virt setup 150 --backend=general --ip=10.211.55.37 --username=dev
   mpd-virt diag 150
 
-Results go to stdout, progress and errors to stderr; --json prints results for programs. All state
-is in ~/.mpd-virt, and in one line at the top of ~/.ssh/config.
+Results go to stdout, progress and errors to stderr. For programs, --json prints the result and
+--events what happens meanwhile. All state is in ~/.mpd-virt, and in one line at the top of
+~/.ssh/config.
 
 Exit codes:
 `)

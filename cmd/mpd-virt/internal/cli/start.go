@@ -32,7 +32,7 @@ already is fine.`,
 
 func stopVerb() verb {
 	return verb{
-		name: "stop", usage: "NNN [flags]", noJSON: true,
+		name: "stop", usage: "NNN [flags]",
 		short: "suspend a VM, or cut its power",
 		about: `Saves the VM's memory and stops it; start brings it back as it was. With --kill its power is cut,
 and its saved memory is lost. One that does not run is fine.`,
@@ -50,9 +50,21 @@ and its saved memory is lost. One that does not run is fine.`,
 				if err := m.Stop(ctx, req); err != nil {
 					return err
 				}
+				if a.json {
+					return a.writeJSON(stopped{stopSchema, req.Octet, req.Octet.VMName()})
+				}
 				a.say("%s is stopped. Start it with\n  mpd-virt start %s", req.Octet.VMName(), req.Octet)
 				return nil
 			}
 		},
 	}
+}
+
+const stopSchema = "mpd-virt/stop/1"
+
+// stopped is the result of stop, for programs.
+type stopped struct {
+	Schema string        `json:"schema"`
+	Octet  mpdvirt.Octet `json:"octet"`
+	Name   string        `json:"name"`
 }

@@ -14,7 +14,10 @@ type verb struct {
 	about    string // paragraphs for help
 	examples []string
 	exits    []int // codes besides 0, 1 and 2 that help explains
-	noJSON   bool  // it has no result to be shown as JSON
+	noJSON   bool  // it has no result of its own: no --json and no --events
+	// waits: it works on VMs that another run may hold, though it leaves out
+	// those and never ends with exitBusy.
+	waits bool
 	// define declares flags and operands and returns what the verb does once
 	// they are parsed.
 	define func(f *flags) action
@@ -27,8 +30,9 @@ type action func(ctx context.Context, a *app) error
 func verbs() []verb {
 	return []verb{
 		createVerb(), cloneVerb(), setupVerb(), diagVerb(), sshVerb(),
-		listVerb(), showVerb(), startVerb(), stopVerb(), updateVerb(), deleteVerb(),
-		backendListVerb(), backendDefaultVerb(), versionVerb(), helpVerb(),
+		listVerb(), showVerb(), startVerb(), stopVerb(), updateVerb(), deleteVerb(), doctorVerb(),
+		trustVerb(), caRotateVerb(),
+		backendListVerb(), backendDefaultVerb(), uninstallVerb(), versionVerb(), helpVerb(),
 	}
 }
 
@@ -95,6 +99,9 @@ func groupVerb(args []string) (verb, int, error) {
 		}
 	}
 	next := "mpd-virt help " + args[0]
+	if len(args) == 1 || isFlag(args[1]) {
+		return verb{}, 0, usage(next, "%s: what to do is missing: %s", args[0], strings.Join(names, ", "))
+	}
 	if near := nearest(args[1], names); near != "" {
 		return verb{}, 0, usage(next, "%s: there is no verb %s, did you mean %s?", args[0], quoted(args[1]), near)
 	}
@@ -116,6 +123,10 @@ func (v verb) flagsOf(a *app) (*flags, action) {
 	act := v.define(f)
 	if !v.noJSON {
 		f.bool("json", &a.json, "print the result as JSON, and nothing else on stdout")
+		f.add("events", "FILE", "append what happens to this file while it does, one JSON object a line; - is stdout", eventsInto(&a.events.name))
+	}
+	if v.waits || slices.Contains(v.exits, exitBusy) {
+		f.duration("wait", &a.wait, "wait so long, like 90s or 10m, if another mpd-virt works on the same VM (default: fail at once)")
 	}
 	f.bool("verbose", &a.verbose, "show what the steps print")
 	f.bool("debug", &a.debug, "show that and every outside command")
@@ -131,6 +142,16 @@ func (a *app) run(ctx context.Context, v verb, args []string) error {
 	if f.help {
 		a.writeHelp(v)
 		return nil
+	}
+	if a.json && a.events.toStdout() {
+		return f.usage("--json and --events=- both want standard output: give one of them a file")
+	}
+	if a.events.toStdout() {
+		a.out.to(a.env, a.stderr) // the last line of stdout is how the verb ended
+	}
+	ctx, err := a.events.open(ctx, a, v.name)
+	if err != nil {
+		return err
 	}
 	a.progress.verbose = a.verbose || a.debug
 	a.progress.debug = a.debug
