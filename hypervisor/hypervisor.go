@@ -5,7 +5,7 @@
 //
 // A backend is a type with the methods of [Hypervisor] and, where the program
 // behind it can do more, those of the small interfaces beside it: a backend is
-// exactly what its methods say, and a verb that needs more is refused.
+// exactly what its methods say. A verb that needs more is refused.
 //
 //   - [Creator] makes a VM from a disk and a seed, [Cloner] from a template.
 //   - [Lifecycle] turns VMs on and off and destroys them.
