@@ -23,7 +23,8 @@
 // ctx ends a call promptly. A method that starts an outside tool bounds it, by
 // [DefaultLimit] if nothing else is said. Errors are wrapped with what failed on
 // what, and are one of the Err values here where a caller decides by it; "cannot
-// tell" is an error, never an empty answer.
+// tell" is an error, never an empty answer. An error with a method Hint() string
+// tells people the next step: a sentence, or a command on a line of its own.
 //
 // # Values
 //

@@ -12,6 +12,9 @@ type hinted struct {
 
 func (h *hinted) Unwrap() error { return h.error }
 
+// Hint is the next step.
+func (h *hinted) Hint() string { return h.hint }
+
 // Wrap returns err with a next step; nil stays nil. The text of the error is
 // not changed. A hint of several lines is fine; it holds no secret and no
 // control characters besides the newline.
@@ -22,11 +25,15 @@ func Wrap(err error, hint string) error {
 	return &hinted{err, hint}
 }
 
-// Of is the hint that stands outermost in err, "" if there is none.
+// Of is the hint that stands outermost in err, "" if there is none. Any error with
+// a method Hint() string has one: backends of other people use that.
 func Of(err error) string {
-	var h *hinted
+	var h interface {
+		error
+		Hint() string
+	}
 	if errors.As(err, &h) {
-		return h.hint
+		return h.Hint()
 	}
 	return ""
 }

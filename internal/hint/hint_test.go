@@ -26,3 +26,15 @@ func TestHint(t *testing.T) {
 		t.Error("a plain error has a hint")
 	}
 }
+
+// stranger is an error of a backend that cannot use this package.
+type stranger struct{}
+
+func (stranger) Error() string { return "no" }
+func (stranger) Hint() string  { return "do that" }
+
+func TestHintOfStrangers(t *testing.T) {
+	if got := Of(fmt.Errorf("start: %w", stranger{})); got != "do that" {
+		t.Errorf("Of = %q", got)
+	}
+}
