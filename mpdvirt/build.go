@@ -1,6 +1,7 @@
 package mpdvirt
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -71,9 +72,6 @@ func (m *Manager) tidy(o Octet) error {
 	return statefile.RemoveDir(filepath.Join(m.state.Dir(o), makingName), seedName)
 }
 
-// cores are half of the machine's, and two if it has them.
-func (h Host) cores() int { return max(h.Cores/2, min(2, h.Cores), 1) }
-
 // imageFor is the image that the order is made from, verified if anybody
 // vouches for it.
 func (m *Manager) imageFor(ctx context.Context, r *run, t *target, on Host) (from image.Image, err error) {
@@ -142,7 +140,7 @@ func (m *Manager) seeded(ctx context.Context, r *run, t *target, file string) (n
 	if err != nil {
 		return nil, err
 	}
-	line, err := cloudinit.ParsePublicKey(append(ssh.MarshalAuthorizedKey(login)[:len(ssh.MarshalAuthorizedKey(login))-1], " "+label...))
+	line, err := cloudinit.ParsePublicKey(bytes.Join([][]byte{bytes.TrimSpace(ssh.MarshalAuthorizedKey(login)), []byte(label)}, []byte(" ")))
 	if err != nil {
 		return nil, err
 	}

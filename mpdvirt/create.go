@@ -101,16 +101,16 @@ func (m *Manager) createOrder(req CreateRequest) (bootstrap.Making, Host, error)
 	}
 	o := bootstrap.Making{RAM: req.RAM, Disk: req.Disk, Image: req.Image, Build: req.ImageBuild, Kind: req.ImageKind, SHA512: req.ImageSHA512}
 	if o.RAM == 0 {
-		o.RAM = max(leastRAM, min(defaultRAM, on.Memory/2/hypervisor.GiB*hypervisor.GiB))
+		o.RAM = on.goodRAM()
 	}
 	if o.Disk == 0 {
 		o.Disk = defaultDisk
 	}
 	switch {
 	case o.RAM > on.Memory:
-		err = hint.Wrap(usage("this machine has %s of memory, so a VM cannot have %s", gib(on.Memory), o.RAM), fmt.Sprintf("a good value: --vm-ram=%s", max(leastRAM, min(defaultRAM, on.Memory/2/hypervisor.GiB*hypervisor.GiB))))
+		err = hint.Wrap(usage("this machine has %s of memory, so a VM cannot have %s", gib(on.Memory), o.RAM), fmt.Sprintf("a good value: --vm-ram=%s", on.goodRAM()))
 	case o.RAM < leastRAM || o.RAM%hypervisor.MiB != 0:
-		err = hint.Wrap(usage("a VM with %s of memory does not run mpd: at least %s is wanted", o.RAM, leastRAM), fmt.Sprintf("a good value: --vm-ram=%s", defaultRAM))
+		err = hint.Wrap(usage("a VM with %s of memory does not run mpd: at least %s is wanted", o.RAM, leastRAM), fmt.Sprintf("a good value: --vm-ram=%s", on.goodRAM()))
 	case o.Disk < 0 || o.Disk%hypervisor.MiB != 0:
 		err = hint.Wrap(usage("a disk has a whole number of MiB"), fmt.Sprintf("a good value: --vm-disk=%s", defaultDisk))
 	case o.Image != "" && (o.Build != "" || o.Kind != "" || o.SHA512 != ""):
@@ -124,6 +124,14 @@ func (m *Manager) createOrder(req CreateRequest) (bootstrap.Making, Host, error)
 	}
 	return o, on, err
 }
+
+// goodRAM is at most half of the machine's memory, in whole GiB.
+func (h Host) goodRAM() Size {
+	return max(leastRAM, min(defaultRAM, h.Memory/2/hypervisor.GiB*hypervisor.GiB))
+}
+
+// cores are half of the machine's, and two if it has them.
+func (h Host) cores() int { return max(h.Cores/2, min(2, h.Cores), 1) }
 
 // gib is an amount of memory for people.
 func gib(s Size) string { return fmt.Sprintf("%.1f GiB", float64(s)/float64(hypervisor.GiB)) }
@@ -186,6 +194,9 @@ func (m *Manager) created(ctx context.Context, r *run, c creating, t *target, on
 	if moved := (*movedError)(nil); errors.As(err, &moved) {
 		if err = m.discard(ctx, c, t); err == nil {
 			t.journal.Canonical = r.octet.In(moved.now.Addr())
+			err = m.login(ctx, r, t).unanswered(ctx, t.journal.Canonical)
+		}
+		if err == nil {
 			err = m.firstLife(ctx, r, c, t, on, true)
 		}
 	}

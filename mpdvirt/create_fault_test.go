@@ -224,6 +224,14 @@ func TestCreateNetwork(t *testing.T) {
 			t.Errorf("%+v, notes %q", res.VM, f.notes)
 		}
 	})
+	bubble(t, "F46 another one, in which somebody has the address", func(t *testing.T) {
+		f := newUTM(t, mpdvirttest.UTMOptions{Network: other})
+		_, err := f.AddVM(mpdvirttest.VMOptions{Addr: netip.MustParseAddr("192.168.65.150")})
+		check(t, err)
+		_, err = f.Create(t.Context(), creation(150))
+		wantError(t, err, mpdvirt.ErrRefused, "192.168.65.150 is taken")
+		f.nothingLeft()
+	})
 	bubble(t, "another one, known once a VM runs", func(t *testing.T) {
 		f := newUTM(t, mpdvirttest.UTMOptions{Network: other})
 		res, err := f.Create(t.Context(), creation(150))
