@@ -226,6 +226,7 @@ func FuzzStates(f *testing.F) {
 	f.Add("")
 	f.Add("end")
 	f.Add(one + " end\nDomain: 'end'\n  state.state=7\n\nend")
+	f.Add(one + " end\nDomain: 'end'\n  state.state=\x1f\n\nend")
 	f.Add(one + " a' \nDomain: 'a' '\n  state.state=3\n  state.reason=11\n\nend")
 	f.Add(one + "\n" + one + " x\nDomain: 'x'\n  state.state=5\n\nend\nend")
 	f.Fuzz(func(t *testing.T, text string) {

@@ -39,21 +39,13 @@ until it is deleted.`,
 }
 
 func (a *app) writeCARotate(res *mpdvirt.CARotateResult, err error) error {
-	if res == nil {
-		return err
-	}
-	if a.json {
-		if jsonErr := a.writeJSON(res); err == nil {
-			err = jsonErr
-		}
-		return err
+	if res == nil || a.json {
+		return asJSON(a, res, err)
 	}
 	if len(res.VMs) > 0 {
 		a.writeMoves(res.VMs)
 	}
-	for _, what := range res.Left {
-		a.field("left", "%s", what)
-	}
+	a.removals(nil, res.Left)
 	if err == nil {
 		a.say("%s is the CA of this Mac and of all VMs", caText(res.CA))
 	}

@@ -39,23 +39,12 @@ with the same number fits them at once.`,
 }
 
 func (a *app) writeDelete(res *mpdvirt.DeleteResult, err error) error {
-	if res == nil {
-		return err
-	}
-	if a.json {
-		if jsonErr := a.writeJSON(res); err == nil {
-			err = jsonErr
-		}
-		return err
+	if res == nil || a.json {
+		return asJSON(a, res, err)
 	}
 	if err == nil {
 		a.say("%s is removed", res.Name)
 	}
-	for _, what := range res.Removed {
-		a.field("removed", "%s", what)
-	}
-	for _, what := range res.Left {
-		a.field("left", "%s", what)
-	}
+	a.removals(res.Removed, res.Left)
 	return err
 }

@@ -21,6 +21,28 @@ func (a *app) writeJSON(v any) error {
 	return nil
 }
 
+// asJSON prints the result that a verb has, which may be beside its error; nil is
+// none. The error of the verb counts more than one of printing.
+func asJSON[T any](a *app, res *T, err error) error {
+	if res == nil {
+		return err
+	}
+	if failed := a.writeJSON(res); err == nil {
+		err = failed
+	}
+	return err
+}
+
+// removals prints what was removed and what was left.
+func (a *app) removals(removed, left []string) {
+	for _, what := range removed {
+		a.field("removed", "%s", what)
+	}
+	for _, what := range left {
+		a.field("left", "%s", what)
+	}
+}
+
 // say prints lines of a result, fit to be shown.
 func (a *app) say(format string, args ...any) {
 	for _, line := range a.out.look.lines(fmt.Sprintf(format, args...)) {
@@ -69,14 +91,8 @@ func (a *app) table(rows [][]string) {
 // writeSetup renders what Setup, Update, Create and Clone return. The steps
 // said already what was done; what is left are findings to act on.
 func (a *app) writeSetup(res *mpdvirt.SetupResult, err error, done string) error {
-	if res == nil {
-		return err
-	}
-	if a.json {
-		if jsonErr := a.writeJSON(res); err == nil {
-			err = jsonErr
-		}
-		return err
+	if res == nil || a.json {
+		return asJSON(a, res, err)
 	}
 	for _, text := range res.Warnings {
 		io.WriteString(a.out, a.out.look.stepLine(markOf(mpdvirt.Warn), mpdvirt.StepMake, nameWidth, text, ""))

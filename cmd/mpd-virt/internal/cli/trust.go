@@ -41,14 +41,8 @@ its trust record. A certificate of the same name that is not one of them is left
 }
 
 func (a *app) writeTrust(req mpdvirt.TrustRequest, res *mpdvirt.TrustResult, err error) error {
-	if res == nil {
-		return err
-	}
-	if a.json {
-		if jsonErr := a.writeJSON(res); err == nil {
-			err = jsonErr
-		}
-		return err
+	if res == nil || a.json {
+		return asJSON(a, res, err)
 	}
 	if err == nil {
 		a.say("%s", trustSaid(req, res))
@@ -56,9 +50,7 @@ func (a *app) writeTrust(req mpdvirt.TrustRequest, res *mpdvirt.TrustResult, err
 	for _, c := range res.CAs {
 		a.field(c.Trust, "%s", caText(c))
 	}
-	for _, what := range res.Left {
-		a.field("left", "%s", what)
-	}
+	a.removals(nil, res.Left)
 	return err
 }
 

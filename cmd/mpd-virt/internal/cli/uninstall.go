@@ -43,14 +43,8 @@ Stopped or refused anywhere, the same command goes on; where there is nothing, i
 // writeUninstall renders what Uninstall returns. The commands that are left are
 // the hint of the error.
 func (a *app) writeUninstall(res *mpdvirt.UninstallResult, err error) error {
-	if res == nil {
-		return err
-	}
-	if a.json {
-		if jsonErr := a.writeJSON(res); err == nil {
-			err = jsonErr
-		}
-		return err
+	if res == nil || a.json {
+		return asJSON(a, res, err)
 	}
 	switch {
 	case err == nil && len(res.Removed) > 0:
@@ -58,11 +52,6 @@ func (a *app) writeUninstall(res *mpdvirt.UninstallResult, err error) error {
 	case err == nil:
 		a.say("nothing to do: mpd-virt has left nothing on this Mac that it could remove")
 	}
-	for _, what := range res.Removed {
-		a.field("removed", "%s", what)
-	}
-	for _, what := range res.Left {
-		a.field("left", "%s", what)
-	}
+	a.removals(res.Removed, res.Left)
 	return err
 }
