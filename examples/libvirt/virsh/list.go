@@ -23,10 +23,7 @@ const (
 
 // uuidText is how libvirt writes UUIDs. Nothing else is ever handed to virsh as
 // the name of a VM.
-var (
-	uuidText   = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	numberText = regexp.MustCompile(`^[0-9]{1,6}$`)
-)
+var uuidText = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // errMoving says that VMs changed between the questions.
 var errMoving = errors.New("virsh list: the VMs change all the time")
@@ -66,9 +63,9 @@ func decodeList(out string) ([]hypervisor.Machine, error) {
 		case isName && strings.HasSuffix(quoted, "'"):
 			name = strings.TrimSuffix(quoted, "'")
 			told[name] = stats{}
-		case key == "  state.state" && numberText.MatchString(value):
+		case key == "  state.state" && shown(value) != "":
 			told[name] = stats{state: value}
-		case key == "  state.reason" && numberText.MatchString(value):
+		case key == "  state.reason":
 			told[name] = stats{told[name].state, value}
 		case uuidText.MatchString(line):
 			saved[line] = true
