@@ -47,7 +47,7 @@ fuzz: ## fuzz every target for 30 s each (FUZZTIME=…)
 	@GO="$(GO)" ./internal/fuzzall.sh $(FUZZTIME)
 
 fuzz-short:
-	@GO="$(GO)" ./internal/fuzzall.sh 2s
+	@GO="$(GO)" ./internal/fuzzall.sh 1s
 
 golden: ## write the golden files again; read the difference line by line
 	$(GO) test -run '^TestGolden' ./cmd/mpd-virt/internal/cli -update
