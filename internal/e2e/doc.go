@@ -6,7 +6,8 @@
 //	make e2e     or     go test -tags e2e -count=1 -v ./internal/e2e/
 //
 // The one test that boots a VM, in QEMU, has the tag e2evm besides (make
-// e2e-vm): it takes minutes, and both processors.
+// e2e-vm): it takes minutes, and both processors. So does the libvirt example's,
+// with the tag e2elibvirt (make e2e-libvirt), which needs a libvirtd.
 //
 // They need root, /dev/net/tun and the programs that .ci/run installs; without
 // them they are skipped and say why, or fail where CI=true. Nothing outside
