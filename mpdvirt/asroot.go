@@ -17,11 +17,10 @@ import (
 // No step may run meanwhile, because its progress would be drawn over the
 // password prompt.
 func (m *Manager) asRoot(ctx context.Context, r *run, question string, yes bool, commands []macos.Command) (ran bool, err error) {
-	lines := shownCommands(commands)
 	if m.cfg.Prompter == nil {
-		return false, hint.Wrap(&classified{macos.ErrNoTerminal, ErrDeclined}, "run this in a terminal yourself, then check again:\n"+lines)
+		return false, hint.Wrap(&classified{macos.ErrNoTerminal, ErrDeclined}, "run this in a terminal yourself, then check again:\n"+shownCommands(commands))
 	}
-	r.note("%s", "to be run as root:\n  "+strings.ReplaceAll(lines, "\n", "\n  ")+notes(commands))
+	r.noteAsRoot(commands)
 	if !yes {
 		ok, err := m.cfg.Prompter.Confirm(ctx, question)
 		if err == nil && !ok {
@@ -38,13 +37,23 @@ func (m *Manager) asRoot(ctx context.Context, r *run, question string, yes bool,
 	return true, err
 }
 
-// shownCommands are commands to be copied, a line each.
-func shownCommands(commands []macos.Command) string {
+// noteAsRoot tells commands before anybody is asked about them.
+func (r *run) noteAsRoot(commands []macos.Command) {
+	r.note("%s", "to be run as root:\n  "+strings.ReplaceAll(shownCommands(commands), "\n", "\n  ")+notes(commands))
+}
+
+// commandTexts are commands as a shell reads them.
+func commandTexts(commands []macos.Command) []string {
 	var lines []string
 	for _, c := range commands {
 		lines = append(lines, c.String())
 	}
-	return strings.Join(lines, "\n")
+	return lines
+}
+
+// shownCommands are commands to be copied, a line each.
+func shownCommands(commands []macos.Command) string {
+	return strings.Join(commandTexts(commands), "\n")
 }
 
 // notes are the remarks about commands, each once, on lines of their own.

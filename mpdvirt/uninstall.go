@@ -171,7 +171,7 @@ func (u *uninstall) consent(ctx context.Context, p *plan) error {
 		return hint.Wrap(fmt.Errorf("nothing is removed: %w", macos.ErrNoTerminal), u.next(p.mac))
 	}
 	if commands := commandsOf(p.mac); len(commands) > 0 {
-		u.r.note("%s", "to be run as root:\n  "+strings.Join(commandTexts(commands), "\n  ")+notes(commands))
+		u.r.noteAsRoot(commands)
 	}
 	if u.req.Yes {
 		return nil
@@ -211,15 +211,6 @@ func (u *uninstall) leave(all []trace, why string) {
 	for _, t := range all {
 		u.res.Left = append(u.res.Left, t.text+": "+why)
 	}
-}
-
-// commandTexts are the commands, one a line each, for a shell.
-func commandTexts(commands []macos.Command) []string {
-	var out []string
-	for _, c := range commands {
-		out = append(out, c.String())
-	}
-	return out
 }
 
 func commandsOf(all []trace) []macos.Command {
