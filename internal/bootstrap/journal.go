@@ -12,6 +12,7 @@ import (
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 	"github.com/mutms/mpd-virt-macos/internal/shell"
 	"github.com/mutms/mpd-virt-macos/internal/statefile"
 )
@@ -109,7 +110,8 @@ func (e *JournalError) Error() string { return e.File + ": " + e.Msg() }
 func parseJournal(data []byte, o hypervisor.Octet) (*Journal, error) {
 	j := new(Journal) // no schema of its own: a text without one is no journal
 	if err := json.Unmarshal(data, j); err != nil {
-		return nil, err
+		// A time's error shows the text that is none, with its DEL as it came.
+		return nil, errors.New(plaintext.Clean(err.Error()))
 	}
 	if j.Schema != journalSchema {
 		return nil, fmt.Errorf("schema %.40q is not %s", j.Schema, journalSchema)

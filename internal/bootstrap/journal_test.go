@@ -329,6 +329,7 @@ func FuzzParseJournal(f *testing.F) {
 	f.Add(data)
 	f.Add([]byte(`{"schema":"mpd-virt/journal/1","octet":150,"done":null}`))
 	f.Add([]byte("{\"schema\":\"\x1b[31m\u202e\"}"))
+	f.Add([]byte("{\"done\":{\"sudo\":\"2026\x7f05-24T12:00:00Z\"}}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		j, err := parseJournal(data, 150)
 		if err != nil {
