@@ -18,7 +18,6 @@ import (
 	"github.com/mutms/mpd-virt-macos/internal/guest"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
 	"github.com/mutms/mpd-virt-macos/internal/image"
-	"github.com/mutms/mpd-virt-macos/internal/statefile"
 )
 
 // Names in the folder of a VM while it is made.
@@ -36,7 +35,7 @@ func (m *Manager) built(ctx context.Context, r *run, c creating, t *target, on H
 		return err
 	}
 	defer func() { err = errors.Join(err, m.tidy(r.octet)) }()
-	if err := statefile.EnsureDir(dir); err != nil {
+	if err := m.files.EnsureDir(dir); err != nil {
 		return err
 	}
 	disk, seed := filepath.Join(dir, diskName), filepath.Join(dir, seedName)
@@ -69,7 +68,7 @@ func (m *Manager) built(ctx context.Context, r *run, c creating, t *target, on H
 // tidy removes what a VM was made from, first the seed, which holds its private
 // host key.
 func (m *Manager) tidy(o Octet) error {
-	return statefile.RemoveDir(filepath.Join(m.state.Dir(o), makingName), seedName)
+	return m.files.RemoveDir(filepath.Join(m.state.Dir(o), makingName), seedName)
 }
 
 // imageFor is the image that the order is made from, verified if anybody
@@ -160,10 +159,10 @@ func (m *Manager) seeded(ctx context.Context, r *run, t *target, file string) (n
 		User: j.User, PublicKey: line, HostKey: private, MAC: mac,
 		Addr: network, Gateway: network.Masked().Addr().Next(),
 	}
-	if err := seed.WriteFile(file); err != nil {
+	if err := seed.WriteFile(m.files, file); err != nil {
 		return nil, err
 	}
-	if err := guest.WritePins(m.state.KnownHosts(r.octet), r.octet.VMName(), []ssh.PublicKey{public}); err != nil {
+	if err := guest.WritePins(m.files.Opaque(), m.state.KnownHosts(r.octet), r.octet.VMName(), []ssh.PublicKey{public}); err != nil {
 		return nil, hint.Wrap(fmt.Errorf("pin the host key: %w", err), hint.Of(err))
 	}
 	j.Remade()

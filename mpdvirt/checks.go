@@ -60,7 +60,7 @@ func (m *Manager) askRegistry(r *run) (registry.Entry, Check) {
 // unfinishedFix goes on with a VM that is not registered yet.
 func (m *Manager) unfinishedFix(o Octet) Fix {
 	const text = "its setup did not finish: go on with it"
-	if j, err := bootstrap.LoadJournal(m.journalFile(o), o); err == nil && j.Making != nil {
+	if j, err := bootstrap.LoadJournal(m.files, m.journalFile(o), o); err == nil && j.Making != nil {
 		return Fix{Text: text + "\n" + nextOf(o, j)} // quoted for a shell
 	}
 	return Fix{Text: text, Argv: mpdVirt("setup", o.String()).Argv}
@@ -68,13 +68,13 @@ func (m *Manager) unfinishedFix(o Octet) Fix {
 
 // sameHostKey is the name of another VM that is pinned to the same key.
 func (m *Manager) sameHostKey(o Octet) string {
-	mine, err := guest.ReadPins(m.state.KnownHosts(o), o.VMName())
+	mine, err := guest.ReadPins(m.files, m.state.KnownHosts(o), o.VMName())
 	if err != nil {
 		return "" // the login says what is wrong
 	}
 	others, _ := m.entries(o)
 	for _, e := range others {
-		theirs, _ := guest.ReadPins(m.state.KnownHosts(e.Octet), e.Name())
+		theirs, _ := guest.ReadPins(m.files, m.state.KnownHosts(e.Octet), e.Name())
 		for _, a := range mine {
 			for _, b := range theirs {
 				if string(a.Marshal()) == string(b.Marshal()) {

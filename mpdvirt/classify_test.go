@@ -167,7 +167,7 @@ func TestBrokenJournalIsNoUsage(t *testing.T) {
 	if err := statefile.Write(file, []byte(`{"schema":"mpd-virt/journal/1","octet":150,"user":"root"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := bootstrap.LoadJournal(file, 150)
+	_, err := bootstrap.LoadJournal(nil, file, 150)
 	err = classify(err, "")
 	var e *EntryError
 	if errors.Is(err, ErrUsage) || !errors.As(err, &e) || e.File != file {

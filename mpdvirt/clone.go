@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -164,7 +163,7 @@ func (m *Manager) cloned(ctx context.Context, r *run, c cloning, t *target) ([]s
 
 // remade records that the hypervisor is about to be told to clone the VM.
 func (m *Manager) remade(t *target) error {
-	if err := os.Remove(m.state.KnownHosts(t.journal.Octet)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := m.files.Remove(m.state.KnownHosts(t.journal.Octet)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	t.journal.Remade()
@@ -175,10 +174,10 @@ func (m *Manager) remade(t *target) error {
 // twice at the same time, so clones of one user queue.
 func (m *Manager) turn(ctx context.Context, r *run) (*statefile.Lock, error) {
 	file := filepath.Join(filepath.Dir(m.state.SharedLockFile()), ".lock-clone")
-	lock, err := statefile.Acquire(ctx, file, r.verb, 0)
+	lock, err := m.files.Acquire(ctx, file, r.verb, 0)
 	if errors.As(err, new(*statefile.LockedError)) {
 		r.note("waiting for another clone to end")
-		lock, err = statefile.Acquire(ctx, file, r.verb, cloneTurn)
+		lock, err = m.files.Acquire(ctx, file, r.verb, cloneTurn)
 	}
 	return lock, err
 }

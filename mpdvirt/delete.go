@@ -109,7 +109,7 @@ func (m *Manager) doomed(ctx context.Context, req DeleteRequest, e registry.Entr
 		}
 		return &doomed{l, e.UUID, gone}, err
 	}
-	j, err := bootstrap.LoadJournal(m.journalFile(req.Octet), req.Octet)
+	j, err := bootstrap.LoadJournal(m.files, m.journalFile(req.Octet), req.Octet)
 	if err != nil || j.Making == nil {
 		return nil, nil // nothing was ordered: the VM, if any, is somebody's own
 	}

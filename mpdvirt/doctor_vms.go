@@ -217,7 +217,7 @@ func (d *doctor) askHostKeys() Check {
 	names := map[string][]string{}
 	var order []string
 	for _, e := range d.entries() {
-		keys, err := guest.ReadPins(d.m.state.KnownHosts(e.Octet), e.Name())
+		keys, err := guest.ReadPins(d.m.files, d.m.state.KnownHosts(e.Octet), e.Name())
 		if errors.Is(err, fs.ErrNotExist) {
 			err = hint.Wrap(errors.New("its pinned host key is lost"), fmt.Sprintf("mpd-virt setup %s     (it shows how to pin the key again)", e.Octet))
 		}

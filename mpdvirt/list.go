@@ -52,7 +52,7 @@ func (m *Manager) view(it registry.Item) VM {
 // yet.
 func (m *Manager) unfinishedView(o Octet) VM {
 	vm := VM{Octet: o, Name: o.VMName(), State: Unfinished, Next: "mpd-virt setup " + o.String()}
-	if j, err := bootstrap.LoadJournal(m.journalFile(o), o); err == nil {
+	if j, err := bootstrap.LoadJournal(m.files, m.journalFile(o), o); err == nil {
 		vm.Backend, vm.User, vm.UUID, vm.Addr, vm.Next = j.Backend, j.User, j.UUID, j.Addresses()[0], nextOf(o, j)
 	}
 	return vm

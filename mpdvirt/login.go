@@ -40,7 +40,7 @@ func (m *Manager) login(ctx context.Context, r *run, t *target) *login {
 		m: m, r: r, t: t,
 		hostKeys: guest.HostKeys{
 			File: m.state.KnownHosts(r.octet),
-			Name: r.octet.VMName(),
+			Name: r.octet.VMName(), In: m.files,
 			// An entry or a journal with a key means that there was a first
 			// contact: lost pins are then no reason to trust anew.
 			Pinned: t.known != nil || t.journal.HostKey != "",
@@ -118,7 +118,7 @@ func (l *login) samePin() error {
 	if want == "" || l.hostKeys.Accept != "" || l.t.journal.Rotate { // while keys are replaced, the pins lead
 		return nil
 	}
-	keys, err := guest.ReadPins(l.hostKeys.File, l.hostKeys.Name)
+	keys, err := guest.ReadPins(l.m.files, l.hostKeys.File, l.hostKeys.Name)
 	if err != nil || slices.ContainsFunc(keys, func(k ssh.PublicKey) bool { return ssh.FingerprintSHA256(k) == want }) {
 		return nil // what is wrong with the file itself, the login says
 	}
@@ -129,12 +129,12 @@ func (l *login) samePin() error {
 
 // pin records the key of a first contact, or of one accepted on purpose.
 func (l *login) pin(c *guest.Conn) error {
-	keys, err := guest.ReadPins(l.hostKeys.File, l.hostKeys.Name)
+	keys, err := guest.ReadPins(l.m.files, l.hostKeys.File, l.hostKeys.Name)
 	known := err == nil && slices.ContainsFunc(keys, func(k ssh.PublicKey) bool { return string(k.Marshal()) == string(c.HostKey().Marshal()) })
 	if known && l.hostKeys.Accept == "" {
 		return nil
 	}
-	if err := guest.WritePins(l.hostKeys.File, l.hostKeys.Name, []ssh.PublicKey{c.HostKey()}); err != nil {
+	if err := guest.WritePins(l.m.files, l.hostKeys.File, l.hostKeys.Name, []ssh.PublicKey{c.HostKey()}); err != nil {
 		return fmt.Errorf("pin the host key: %w", err)
 	}
 	l.hostKeys.Pinned, l.hostKeys.Accept = true, ""
@@ -143,7 +143,7 @@ func (l *login) pin(c *guest.Conn) error {
 
 // repin makes keys the VM's only host keys.
 func (l *login) repin(keys []ssh.PublicKey) error {
-	if err := guest.WritePins(l.hostKeys.File, l.hostKeys.Name, keys); err != nil {
+	if err := guest.WritePins(l.m.files, l.hostKeys.File, l.hostKeys.Name, keys); err != nil {
 		return fmt.Errorf("pin the host keys: %w", err)
 	}
 	return nil

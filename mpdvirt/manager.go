@@ -35,6 +35,7 @@ type Manager struct {
 	state *registry.Registry
 	keys  *identity.Store
 	alias sshconfig.Files
+	files *statefile.Files // nil is the disk
 	// sshArgs make ssh read the configuration of cfg.Home: ssh itself looks
 	// at the account's home folder and ignores $HOME.
 	sshArgs []string
@@ -191,16 +192,16 @@ func refusal(err error) error {
 
 // locked calls do under the lock of the files that all VMs share.
 func (m *Manager) locked(ctx context.Context, verb string, do func() error) error {
-	if err := statefile.EnsureDir(filepath.Dir(m.state.SharedLockFile())); err != nil {
+	if err := m.files.EnsureDir(filepath.Dir(m.state.SharedLockFile())); err != nil {
 		return err
 	}
-	lock, err := statefile.Acquire(ctx, m.state.SharedLockFile(), verb, sharedLockWait)
+	lock, err := m.files.Acquire(ctx, m.state.SharedLockFile(), verb, sharedLockWait)
 	if err != nil {
 		return waitHint(err)
 	}
 	// Only who holds the lock writes here: what a killed run left is garbage.
 	root := filepath.Dir(m.state.SharedLockFile())
-	err = errors.Join(statefile.RemoveTemps(root), statefile.RemoveTemps(filepath.Join(root, "conf")))
+	err = errors.Join(m.files.RemoveTemps(root), m.files.RemoveTemps(filepath.Join(root, "conf")))
 	if err == nil {
 		err = do()
 	}
@@ -231,14 +232,14 @@ func (m *Manager) tryLockOctet(ctx context.Context, o Octet, verb string) (*stat
 
 func (m *Manager) lockOctetWithin(ctx context.Context, o Octet, verb string, wait time.Duration) (*statefile.Lock, error) {
 	file := m.state.LockFile(o)
-	if err := statefile.EnsureDir(filepath.Dir(file)); err != nil {
+	if err := m.files.EnsureDir(filepath.Dir(file)); err != nil {
 		return nil, err
 	}
-	lock, err := statefile.Acquire(ctx, file, verb, wait)
+	lock, err := m.files.Acquire(ctx, file, verb, wait)
 	if err != nil {
 		return nil, waitHint(err)
 	}
-	if err := statefile.RemoveTemps(m.state.Dir(o)); err != nil {
+	if err := m.files.RemoveTemps(m.state.Dir(o)); err != nil {
 		lock.Unlock()
 		return nil, err
 	}

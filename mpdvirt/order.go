@@ -44,7 +44,7 @@ func (m *Manager) ordered(ctx context.Context, r *run, b hypervisor.Hypervisor, 
 	if err != nil && !errors.Is(err, registry.ErrNotRegistered) {
 		return nil, err
 	}
-	j, err := bootstrap.LoadJournal(m.journalFile(want.octet), want.octet)
+	j, err := bootstrap.LoadJournal(m.files, m.journalFile(want.octet), want.octet)
 	same := err == nil && j.Making != nil && *j.Making == want.making && j.Backend == b.Name() && j.User == want.user
 	switch {
 	case registered && !same:
@@ -76,7 +76,7 @@ func (m *Manager) newOrder(ctx context.Context, r *run, b hypervisor.Hypervisor,
 	if err != nil {
 		return nil, err
 	}
-	j := bootstrap.NewJournal(m.journalFile(want.octet))
+	j := bootstrap.NewJournal(m.files, m.journalFile(want.octet))
 	j.Octet, j.Backend, j.User, j.Making, j.Rotate = want.octet, b.Name(), want.user, &want.making, want.making.Clones()
 	j.Canonical = want.octet.In(network.Addr())
 	t := &target{backend: b, journal: j}
@@ -86,7 +86,7 @@ func (m *Manager) newOrder(ctx context.Context, r *run, b hypervisor.Hypervisor,
 	if err := m.setSource(j, want.source); err != nil {
 		return nil, err
 	}
-	if err := statefile.EnsureDir(m.state.Dir(want.octet)); err != nil {
+	if err := m.files.EnsureDir(m.state.Dir(want.octet)); err != nil {
 		return nil, err
 	}
 	return t, j.Save()

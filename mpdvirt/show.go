@@ -42,7 +42,7 @@ func (m *Manager) Show(ctx context.Context, req ShowRequest) (*ShowResult, error
 // is the verb that complains.
 func (m *Manager) addFiles(res *ShowResult) {
 	o := res.Octet
-	if keys, err := guest.ReadPins(m.state.KnownHosts(o), o.VMName()); err == nil {
+	if keys, err := guest.ReadPins(m.files, m.state.KnownHosts(o), o.VMName()); err == nil {
 		for _, k := range keys {
 			res.HostKeys = append(res.HostKeys, ssh.FingerprintSHA256(k))
 		}
@@ -53,7 +53,7 @@ func (m *Manager) addFiles(res *ShowResult) {
 	if logs := m.logs(o); len(logs) > 0 {
 		res.LastLog = filepath.Join(m.state.LogDir(o), logs[len(logs)-1])
 	}
-	if j, err := bootstrap.LoadJournal(m.journalFile(o), o); err == nil {
+	if j, err := bootstrap.LoadJournal(m.files, m.journalFile(o), o); err == nil {
 		res.Repo, res.Branch = j.Source.Repo, j.Source.Branch
 	}
 }

@@ -69,10 +69,10 @@ func (m *Manager) target(ctx context.Context, req SetupRequest) (*target, error)
 		known = &entry
 	}
 	file := m.journalFile(req.Octet)
-	journal, err := bootstrap.LoadJournal(file, req.Octet)
+	journal, err := bootstrap.LoadJournal(m.files, file, req.Octet)
 	switch {
 	case bootstrap.Missing(err):
-		journal = bootstrap.NewJournal(file)
+		journal = bootstrap.NewJournal(m.files, file)
 		journal.Octet = req.Octet
 	case err != nil:
 		return nil, err
@@ -310,9 +310,9 @@ func (m *Manager) loaded(o Octet) (*target, error) {
 
 // recorded is loaded without a backend, which a look at the VM does not need.
 func (m *Manager) recorded(e registry.Entry) (*target, error) {
-	journal, err := bootstrap.LoadJournal(m.journalFile(e.Octet), e.Octet)
+	journal, err := bootstrap.LoadJournal(m.files, m.journalFile(e.Octet), e.Octet)
 	if bootstrap.Missing(err) {
-		journal, err = bootstrap.NewJournal(m.journalFile(e.Octet)), nil
+		journal, err = bootstrap.NewJournal(m.files, m.journalFile(e.Octet)), nil
 		journal.Octet = e.Octet
 	}
 	if err != nil {

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/sshconfig"
-	"github.com/mutms/mpd-virt-macos/internal/statefile"
 )
 
 // conf is the folder of the keys.
@@ -45,7 +43,7 @@ func (u *uninstall) findFiles() (found []trace, left []string, err error) {
 		{u.m.cache(), "disk images", ".lock"},
 		{u.conf(), "the CA and its key, WireGuard keys and confs, default backend", "backend.env"},
 	} {
-		folder, err := u.folder(f.dir, f.what, func() error { return statefile.RemoveDir(f.dir, f.first) })
+		folder, err := u.folder(f.dir, f.what, func() error { return u.m.files.RemoveDir(f.dir, f.first) })
 		if err != nil {
 			return nil, nil, err
 		}
@@ -60,7 +58,7 @@ func (u *uninstall) findFiles() (found []trace, left []string, err error) {
 
 // folder is the trace of a folder of ours, if it is there.
 func (u *uninstall) folder(path, what string, remove func() error) ([]trace, error) {
-	err := statefile.CheckDir(path)
+	err := u.m.files.CheckDir(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -75,7 +73,7 @@ const finder = ".DS_Store"
 
 // strangers are what is in the state folder and not of this program.
 func (u *uninstall) strangers() (left []string, err error) {
-	names, err := os.ReadDir(u.locks.root)
+	names, err := u.m.files.ReadDir(u.locks.root)
 	for _, n := range names {
 		_, err := hypervisor.ParseOctet(n.Name())
 		lock := strings.HasPrefix(n.Name(), lockPrefix)
@@ -96,7 +94,7 @@ func exported(n fs.DirEntry) bool {
 
 // exports are those folders.
 func (u *uninstall) exports() (paths []string, err error) {
-	names, err := os.ReadDir(u.locks.root)
+	names, err := u.m.files.ReadDir(u.locks.root)
 	for _, n := range names {
 		if exported(n) {
 			paths = append(paths, filepath.Join(u.locks.root, n.Name()))
@@ -125,7 +123,7 @@ func (u *uninstall) stateFolder(strangers []string) ([]trace, error) {
 func (u *uninstall) emptyStateFolder() error {
 	exports, err := u.exports()
 	for _, path := range exports {
-		err = errors.Join(err, statefile.RemoveDir(path, "settings.plist"))
+		err = errors.Join(err, u.m.files.RemoveDir(path, "settings.plist"))
 	}
 	if err != nil {
 		return err
@@ -136,13 +134,13 @@ func (u *uninstall) emptyStateFolder() error {
 // removeStateFolder removes the folder as well. Whatever is in it by now, like
 // the beginnings of a VM, stays.
 func (u *uninstall) removeStateFolder() error {
-	if err := os.Remove(filepath.Join(u.locks.root, finder)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := u.m.files.Remove(filepath.Join(u.locks.root, finder)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := u.emptyStateFolder(); err != nil {
 		return err
 	}
-	if err := os.Remove(u.locks.root); err != nil {
+	if err := u.m.files.Remove(u.locks.root); err != nil {
 		return fmt.Errorf("something new is in it: %w", err)
 	}
 	return nil
@@ -175,7 +173,7 @@ func (u *uninstall) gone(t trace) error {
 	if t.key == u.locks.root { // it is empty or gone, else its removal has failed
 		return nil
 	}
-	if _, err := os.Lstat(t.key); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := u.m.files.Lstat(t.key); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is still there", t.key)
 	}
 	return nil

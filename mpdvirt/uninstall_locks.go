@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,9 +25,10 @@ import (
 // statefile looks again at the name after it got the file, so that a run that
 // waited takes a new one.
 type allLocks struct {
-	root string
-	made bool // the state folder was not there before
-	held []heldLock
+	files *statefile.Files
+	root  string
+	made  bool // the state folder was not there before
+	held  []heldLock
 }
 
 type heldLock struct {
@@ -40,10 +40,10 @@ type heldLock struct {
 // lockAll takes all locks, or none. It makes the state folder if there is none,
 // which release then removes.
 func (m *Manager) lockAll(ctx context.Context, verb string) (*allLocks, error) {
-	l := &allLocks{root: filepath.Dir(m.state.SharedLockFile())}
-	_, err := os.Lstat(l.root)
+	l := &allLocks{files: m.files, root: filepath.Dir(m.state.SharedLockFile())}
+	_, err := l.files.Lstat(l.root)
 	l.made = errors.Is(err, fs.ErrNotExist)
-	if err := statefile.EnsureDir(l.root); err != nil {
+	if err := l.files.EnsureDir(l.root); err != nil {
 		return nil, foreignKind(err)
 	}
 	if err := l.takeAll(ctx, m, verb); err != nil {
@@ -53,18 +53,18 @@ func (m *Manager) lockAll(ctx context.Context, verb string) (*allLocks, error) {
 }
 
 func (l *allLocks) takeAll(ctx context.Context, m *Manager, verb string) error {
-	octets, others, err := locksIn(l.root)
+	octets, others, err := l.there()
 	if err != nil {
 		return err
 	}
 	for _, o := range octets {
-		if err := statefile.CheckDir(m.state.Dir(o)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := l.files.CheckDir(m.state.Dir(o)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		if err := l.take(ctx, m.state.LockFile(o), verb, 0); err != nil {
 			return err
 		}
-		if err := statefile.RemoveTemps(m.state.Dir(o)); err != nil {
+		if err := l.files.RemoveTemps(m.state.Dir(o)); err != nil {
 			return err
 		}
 	}
@@ -77,13 +77,13 @@ func (l *allLocks) takeAll(ctx context.Context, m *Manager, verb string) error {
 		return err
 	}
 	// What a killed run left is garbage.
-	return errors.Join(statefile.RemoveTemps(l.root), statefile.RemoveTemps(filepath.Join(l.root, "conf")))
+	return errors.Join(l.files.RemoveTemps(l.root), l.files.RemoveTemps(filepath.Join(l.root, "conf")))
 }
 
 func (l *allLocks) take(ctx context.Context, path, verb string, wait time.Duration) error {
-	_, err := os.Lstat(path)
+	_, err := l.files.Lstat(path)
 	made := errors.Is(err, fs.ErrNotExist)
-	lock, err := statefile.Acquire(ctx, path, verb, wait)
+	lock, err := l.files.Acquire(ctx, path, verb, wait)
 	if err == nil {
 		l.held = append(l.held, heldLock{lock, path, made})
 	}
@@ -93,10 +93,10 @@ func (l *allLocks) take(ctx context.Context, path, verb string, wait time.Durati
 // lockPrefix is how the names of all locks begin but the shared one's.
 const lockPrefix = ".lock-"
 
-// locksIn are the octets that have a folder or a lock in the state folder, and
+// there are the octets that have a folder or a lock in the state folder, and
 // the locks there that are of no VM.
-func locksIn(root string) (octets []Octet, others []string, err error) {
-	names, err := os.ReadDir(root)
+func (l *allLocks) there() (octets []Octet, others []string, err error) {
+	names, err := l.files.ReadDir(l.root)
 	for _, n := range names {
 		rest, isLock := strings.CutPrefix(n.Name(), lockPrefix)
 		o, err := hypervisor.ParseOctet(rest)
@@ -104,7 +104,7 @@ func locksIn(root string) (octets []Octet, others []string, err error) {
 		case err == nil && !slices.Contains(octets, o):
 			octets = append(octets, o)
 		case err != nil && isLock:
-			others = append(others, filepath.Join(root, n.Name()))
+			others = append(others, filepath.Join(l.root, n.Name()))
 		}
 	}
 	return octets, others, err
@@ -134,7 +134,9 @@ func (l *allLocks) remove(all bool) error {
 	var errs []error
 	for _, h := range l.held {
 		if (all || h.made) && h.Check() == nil {
-			errs = append(errs, os.Remove(h.path))
+			if err := l.files.Remove(h.path); !errors.Is(err, fs.ErrNotExist) { // a draft has made none
+				errs = append(errs, err)
+			}
 		}
 	}
 	return errors.Join(errs...)
@@ -144,7 +146,7 @@ func (l *allLocks) remove(all bool) error {
 func (l *allLocks) release() error {
 	err := l.remove(false)
 	if l.made {
-		_ = os.Remove(l.root) // unless somebody else has put something there
+		_ = l.files.Remove(l.root) // unless somebody else has put something there
 	}
 	for _, h := range l.held {
 		err = errors.Join(err, h.Unlock())

@@ -25,7 +25,7 @@ func TestConnectLimit(t *testing.T) {
 		{"made and on its way", func(j *Journal) { j.Making, j.Moving = &Making{}, true }, bootLimit},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			j := NewJournal(filepath.Join(t.TempDir(), "journal.json"))
+			j := NewJournal(nil, filepath.Join(t.TempDir(), "journal.json"))
 			j.First, j.Canonical = netip.MustParseAddr("10.211.55.37"), netip.MustParseAddr("10.211.55.150")
 			test.change(j)
 			gone, got := errors.New("nobody there"), time.Duration(-1)

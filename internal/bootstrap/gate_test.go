@@ -190,7 +190,7 @@ func TestStepThatRunsAgainIsNotDone(t *testing.T) {
 			r.Journal.file = filepath.Join(t.TempDir(), "journal.json")
 			killed := errors.New("killed")
 			s := step{id: id, holds: func(*run) string { return "" }, do: func(context.Context, *run) (string, error) {
-				j, err := LoadJournal(r.Journal.file, 150)
+				j, err := LoadJournal(nil, r.Journal.file, 150)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -48,6 +48,7 @@ type Journal struct {
 	// Rotate: the VM still has its template's host keys and machine-id.
 	Rotate bool `json:"rotate,omitempty"`
 
+	files *statefile.Files
 	file  string
 	saved []byte // what is in file, as far as this run knows
 }
@@ -73,16 +74,17 @@ func (m *Making) Spec(o hypervisor.Octet) hypervisor.CloneSpec {
 	return hypervisor.CloneSpec{Octet: o, Template: m.Template, Linked: m.Linked, RAM: m.RAM, Disk: m.Disk}
 }
 
-// NewJournal is an empty journal that Save writes to file.
-func NewJournal(file string) *Journal {
-	return &Journal{Schema: journalSchema, Done: map[string]time.Time{}, file: file}
+// NewJournal is an empty journal that Save writes to file in files, of which nil
+// is the disk.
+func NewJournal(files *statefile.Files, file string) *Journal {
+	return &Journal{Schema: journalSchema, Done: map[string]time.Time{}, files: files, file: file}
 }
 
 // LoadJournal reads the journal of a VM. The error wraps fs.ErrNotExist if
 // there is none; a damaged one is a *JournalError, because what it knew cannot
 // be guessed.
-func LoadJournal(file string, o hypervisor.Octet) (*Journal, error) {
-	data, err := statefile.Read(file, 64<<10)
+func LoadJournal(files *statefile.Files, file string, o hypervisor.Octet) (*Journal, error) {
+	data, err := files.Read(file, 64<<10)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +93,7 @@ func LoadJournal(file string, o hypervisor.Octet) (*Journal, error) {
 		return nil, hint.Wrap(&JournalError{file, err},
 			"rm "+shell.Quote(file)+"     (then run setup again: it repeats all steps)")
 	}
-	j.file, j.saved = file, data
+	j.files, j.file, j.saved = files, file, data
 	return j, nil
 }
 
@@ -158,7 +160,7 @@ func (j *Journal) Save() error {
 	if bytes.Equal(data, j.saved) {
 		return nil
 	}
-	if err := statefile.Write(j.file, data, 0o600); err != nil {
+	if err := j.files.Opaque().Write(j.file, data, 0o600); err != nil {
 		return err
 	}
 	j.saved = data

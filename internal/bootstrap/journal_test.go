@@ -28,7 +28,7 @@ var (
 
 // sampleJournal has every field set.
 func sampleJournal(file string) *Journal {
-	j := NewJournal(file)
+	j := NewJournal(nil, file)
 	j.Octet, j.Backend, j.UUID, j.User = 150, "general", "{1234}", "dev"
 	j.First, j.Canonical, j.Source = firstAddr, canonicalAddr, goodSource
 	j.HostKey, j.MachineID, j.Moving = "SHA256:abc", "0123456789abcdef", true
@@ -52,7 +52,7 @@ func TestJournalRoundTrip(t *testing.T) {
 			if err := want.Save(); err != nil {
 				t.Fatal(err)
 			}
-			got, err := LoadJournal(file, 150)
+			got, err := LoadJournal(nil, file, 150)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +75,7 @@ func TestJournalRoundTrip(t *testing.T) {
 }
 
 func TestJournalMissing(t *testing.T) {
-	_, err := LoadJournal(filepath.Join(t.TempDir(), "journal.json"), 150)
+	_, err := LoadJournal(nil, filepath.Join(t.TempDir(), "journal.json"), 150)
 	if !Missing(err) || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v, want fs.ErrNotExist", err)
 	}
@@ -114,7 +114,7 @@ func TestJournalCutAtEveryByte(t *testing.T) {
 	file, data := saved(t)
 	for n := range data {
 		rewrite(t, file, data[:n])
-		j, err := LoadJournal(file, 150)
+		j, err := LoadJournal(nil, file, 150)
 		if n == len(data)-1 { // only the last line end is gone
 			if err != nil {
 				t.Errorf("without its last line end: %v", err)
@@ -156,7 +156,7 @@ func TestJournalDamaged(t *testing.T) {
 				t.Fatalf("%s is not in\n%s", tt.old, data)
 			}
 			rewrite(t, file, bytes.Replace(data, []byte(tt.old), []byte(tt.new), 1))
-			j, err := LoadJournal(file, 150)
+			j, err := LoadJournal(nil, file, 150)
 			if err == nil || j != nil || !strings.Contains(err.Error(), file+": damaged: ") || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("LoadJournal: %v, %v, want an error with %q", j, err, tt.want)
 			}
@@ -178,7 +178,7 @@ func TestJournalIsNoJournal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file, _ := saved(t)
 			rewrite(t, file, []byte(text))
-			if j, err := LoadJournal(file, 150); err == nil || j != nil || Missing(err) {
+			if j, err := LoadJournal(nil, file, 150); err == nil || j != nil || Missing(err) {
 				t.Errorf("LoadJournal of %.20q: %v, %v", text, j, err)
 			}
 		})
@@ -191,7 +191,7 @@ func TestJournalIsALink(t *testing.T) {
 	if err := os.Symlink(file, link); err != nil {
 		t.Fatal(err)
 	}
-	if j, err := LoadJournal(link, 150); err == nil || Missing(err) {
+	if j, err := LoadJournal(nil, link, 150); err == nil || Missing(err) {
 		t.Errorf("LoadJournal of a link: %v, %v", j, err)
 	}
 	if err := sampleJournal(link).Save(); err == nil {
@@ -206,7 +206,7 @@ func TestJournalWithoutSteps(t *testing.T) {
 	file, data := saved(t)
 	start := bytes.Index(data, []byte(",\n  \"done\""))
 	rewrite(t, file, append(data[:start:start], "\n}\n"...))
-	j, err := LoadJournal(file, 150)
+	j, err := LoadJournal(nil, file, 150)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestAddresses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			j := NewJournal("")
+			j := NewJournal(nil, "")
 			j.First, j.Canonical, j.Moving = firstAddr, canonicalAddr, tt.moving
 			if tt.same {
 				j.First = canonicalAddr
@@ -288,7 +288,7 @@ func TestVoidRemembersWhereTheVMMayBe(t *testing.T) {
 			}
 		})
 	}
-	j := NewJournal("")
+	j := NewJournal(nil, "")
 	j.First, j.Canonical = firstAddr, canonicalAddr
 	j.void()
 	if got := j.Addresses(); !slices.Equal(got, []netip.Addr{firstAddr}) {

@@ -61,14 +61,14 @@ func (s Seed) ISO() ([]byte, error) {
 	return image, nil
 }
 
-// WriteFile writes the seed to path with mode 0600, in one step. The folder
-// must exist.
-func (s Seed) WriteFile(path string) error {
+// WriteFile writes the seed to path with mode 0600, in one step; in nil is the
+// disk. The folder must exist.
+func (s Seed) WriteFile(in *statefile.Files, path string) error {
 	image, err := s.ISO()
 	if err != nil {
 		return err
 	}
-	return statefile.Write(path, image, 0o600)
+	return in.Opaque().Write(path, image, 0o600)
 }
 
 var (

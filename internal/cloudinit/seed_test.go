@@ -87,7 +87,7 @@ func TestDocuments(t *testing.T) {
 
 func TestWriteFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "seed.iso")
-	if err := sample().WriteFile(path); err != nil {
+	if err := sample().WriteFile(nil, path); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(path)
@@ -174,7 +174,7 @@ func TestSeedRefuses(t *testing.T) {
 				t.Error("the error quotes the private key")
 			}
 			path := filepath.Join(t.TempDir(), "seed.iso")
-			if s.WriteFile(path) == nil {
+			if s.WriteFile(nil, path) == nil {
 				t.Error("WriteFile writes it")
 			}
 			if _, err := os.Stat(path); err == nil {
@@ -187,7 +187,7 @@ func TestSeedRefuses(t *testing.T) {
 // What the system's tools make of the image, where there are any.
 func TestTools(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "seed.iso")
-	if err := sample().WriteFile(path); err != nil {
+	if err := sample().WriteFile(nil, path); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
@@ -339,7 +339,7 @@ func ExampleSeed() {
 		InstanceID: "mpd-150-4f2a", HostName: "mpd-150", User: "dev", PublicKey: userKey, HostKey: []byte(hostKey),
 		MAC: net.HardwareAddr{0x52, 0x54, 0, 1, 2, 3}, Addr: netip.MustParsePrefix("192.168.64.150/24"), Gateway: netip.MustParseAddr("192.168.64.1"),
 	}
-	if err := s.WriteFile("/home/dev/.mpd-virt/150/seed.iso"); err != nil {
+	if err := s.WriteFile(nil, "/home/dev/.mpd-virt/150/seed.iso"); err != nil {
 		return // the field that is wrong, or the file
 	}
 }

@@ -202,7 +202,7 @@ func TestDial(t *testing.T) {
 func pinnedWorld(t *testing.T, key ssh.Signer) *world {
 	w := newWorld(t)
 	w.opts.HostKeys.Pinned = true
-	if err := WritePins(w.opts.HostKeys.File, "mpd-150", []ssh.PublicKey{key.PublicKey()}); err != nil {
+	if err := WritePins(nil, w.opts.HostKeys.File, "mpd-150", []ssh.PublicKey{key.PublicKey()}); err != nil {
 		t.Fatal(err)
 	}
 	return w

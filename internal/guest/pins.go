@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
@@ -23,6 +22,8 @@ import (
 type HostKeys struct {
 	File string // the VM's known_hosts; a missing one is first contact
 	Name string // the name in it, the HostKeyAlias mpd-NNN
+	// In is where File is; nil is the disk.
+	In *statefile.Files
 	// Pinned says that a pin is known to exist, as the registry or the journal
 	// records it. A missing file is then a refusal: whoever can remove a file
 	// must not get a new key trusted by that.
@@ -46,15 +47,15 @@ const maxPins = 64 << 10
 // WritePins writes, to the byte, apart from comment lines, blank lines and
 // comments behind a key: anything else in it, an empty one too, is an error
 // that names the file and line. A missing file is fs.ErrNotExist.
-func ReadPins(file, name string) ([]ssh.PublicKey, error) {
-	info, err := os.Lstat(file)
+func ReadPins(in *statefile.Files, file, name string) ([]ssh.PublicKey, error) {
+	info, err := in.Lstat(file)
 	if err != nil {
 		return nil, err
 	}
 	if info.Mode().Perm()&0o022 != 0 {
 		return nil, fmt.Errorf("%s: others than its owner may write to it", file)
 	}
-	data, err := statefile.Read(file, maxPins)
+	data, err := in.Read(file, maxPins)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +106,7 @@ func parsePin(fields []string, name string) (ssh.PublicKey, error) {
 // WritePins makes keys the only host keys of name, in a file of mode 0600 that
 // OpenSSH reads as a known_hosts file. No keys is an error: to forget a VM
 // remove the file.
-func WritePins(file, name string, keys []ssh.PublicKey) error {
+func WritePins(in *statefile.Files, file, name string, keys []ssh.PublicKey) error {
 	if len(keys) == 0 {
 		return fmt.Errorf("pin %s: no host key", name)
 	}
@@ -116,7 +117,7 @@ func WritePins(file, name string, keys []ssh.PublicKey) error {
 	if read, err := parsePins(b.Bytes(), name); err != nil || len(read) != len(keys) {
 		return fmt.Errorf("pin %s: not a usable host key: %v", name, err)
 	}
-	if err := statefile.Write(file, b.Bytes(), 0o600); err != nil {
+	if err := in.Write(file, b.Bytes(), 0o600); err != nil {
 		return fmt.Errorf("pin host key of %s: %w", name, err)
 	}
 	return nil
@@ -135,7 +136,7 @@ func (h HostKeys) load() (*keyCheck, error) {
 	}
 	// ReadPins is stricter about what such a file may hold than OpenSSH and
 	// knownhosts are; whether a key is in it is then knownhosts' word.
-	pins, err := ReadPins(h.File, h.Name)
+	pins, err := ReadPins(h.In, h.File, h.Name)
 	var known ssh.HostKeyCallback
 	if err == nil {
 		known, err = knownhosts.New(h.File)

@@ -16,20 +16,20 @@ import (
 func TestPinsRoundTrip(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "known_hosts")
 	want := []ssh.PublicKey{testKey(1).PublicKey(), testKey(2).PublicKey()}
-	if err := WritePins(file, "mpd-150", want); err != nil {
+	if err := WritePins(nil, file, "mpd-150", want); err != nil {
 		t.Fatal(err)
 	}
-	got, err := ReadPins(file, "mpd-150")
+	got, err := ReadPins(nil, file, "mpd-150")
 	if err != nil || len(got) != 2 || string(got[1].Marshal()) != string(want[1].Marshal()) {
 		t.Errorf("ReadPins = %v, %v", got, err)
 	}
 	if info, _ := os.Stat(file); info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, want 0600", info.Mode())
 	}
-	if err := WritePins(file, "mpd-150", nil); err == nil {
+	if err := WritePins(nil, file, "mpd-150", nil); err == nil {
 		t.Error("no keys were written")
 	}
-	if err := WritePins(file, "two words", want); err == nil {
+	if err := WritePins(nil, file, "two words", want); err == nil {
 		t.Error("a name with a blank was written")
 	}
 }
@@ -68,7 +68,7 @@ func TestBadPins(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "known_hosts")
 			tt.make(t, file)
-			if keys, err := ReadPins(file, "mpd-150"); err == nil || keys != nil {
+			if keys, err := ReadPins(nil, file, "mpd-150"); err == nil || keys != nil {
 				t.Errorf("ReadPins = %v, %v, want an error alone", keys, err)
 			}
 			_, err := HostKeys{File: file, Name: "mpd-150", Pinned: true}.load()
@@ -102,7 +102,7 @@ func TestFirstContact(t *testing.T) {
 	if err := k.check(firstAddr, testKey(7).PublicKey()); err != nil {
 		t.Errorf("first contact: %v", err)
 	}
-	if _, err := ReadPins(h.File, h.Name); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ReadPins(nil, h.File, h.Name); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("ReadPins of no file: %v, want fs.ErrNotExist", err)
 	}
 }

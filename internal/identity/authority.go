@@ -24,11 +24,11 @@ func (s *Store) readAuthority() (authority, error) {
 
 // readAnyTime is readAuthority without a look at the clock.
 func (s *Store) readAnyTime() (authority, error) {
-	key, err := read(s.caKeyFile())
+	key, err := s.read(s.caKeyFile())
 	if err != nil {
 		return authority{}, err
 	}
-	cert, err := read(s.CACertFile())
+	cert, err := s.read(s.CACertFile())
 	if err != nil {
 		return authority{}, err
 	}

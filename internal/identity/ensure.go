@@ -7,7 +7,6 @@ import (
 	"net/netip"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
-	"github.com/mutms/mpd-virt-macos/internal/statefile"
 )
 
 // Ensure returns the identity of this Mac and the VM o at the IPv4 address vm.
@@ -61,10 +60,10 @@ func (s *Store) Ensure(o hypervisor.Octet, vm netip.Addr) (*Identity, error) {
 // them, which may hold a secret.
 func (s *Store) ensureDirs(o hypervisor.Octet) error {
 	for _, dir := range []string{s.dir, s.caDir(), s.tunnelsDir(), s.in(o, ""), s.serviceDir()} {
-		if err := statefile.EnsureDir(dir); err != nil {
+		if err := s.files.EnsureDir(dir); err != nil {
 			return err
 		}
-		if err := statefile.RemoveTemps(dir); err != nil {
+		if err := s.files.RemoveTemps(dir); err != nil {
 			return err
 		}
 	}
@@ -93,7 +92,7 @@ func (w *work) authority() (authority, error) {
 		return authority{}, err
 	}
 	if a.key != nil {
-		err = tighten(w.s.caKeyFile())
+		err = w.s.files.Tighten(w.s.caKeyFile())
 	} else if a.key, a.keyPEM, err = newCAKey(); err == nil {
 		err = w.create(w.s.caKeyFile(), a.keyPEM, secretMode)
 	}
@@ -112,7 +111,7 @@ func (w *work) pair(p pairFiles) (pair, error) {
 		return pair{}, err
 	}
 	if k.hasPrivate {
-		err = tighten(p.private)
+		err = w.s.files.Tighten(p.private)
 	} else {
 		k.private = newPrivate()
 		if k.public, err = k.private.public(); err == nil {
@@ -137,14 +136,14 @@ func (w *work) confs(id *Identity, o hypervisor.Octet, vm netip.Addr, mac, own p
 }
 
 func (w *work) conf(path string, want []byte) error {
-	got, err := read(path)
+	got, err := w.s.read(path)
 	switch {
 	case err != nil:
 		return err
 	case got == nil:
 		return w.create(path, want, secretMode)
 	case bytes.Equal(got, want):
-		return tighten(path)
+		return w.s.files.Tighten(path)
 	}
 	if err := w.s.write(path, want, secretMode); err != nil {
 		return fmt.Errorf("update the tunnel's configuration: %w", err)

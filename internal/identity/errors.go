@@ -47,7 +47,7 @@ func publicFault(p pairFiles, format string, args ...any) error {
 // privateFault is a FileError about a private key that is damaged or gone.
 func privateFault(p pairFiles, format string, args ...any) error {
 	fault := &FileError{p.private, fmt.Sprintf(format, args...)}
-	traces, err := present(slices.Concat([]string{p.private, p.public}, p.copies, p.users)...)
+	traces, err := p.store.present(slices.Concat([]string{p.private, p.public}, p.copies, p.users)...)
 	if err != nil {
 		return fault
 	}

@@ -2,14 +2,10 @@ package identity
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
-	"github.com/mutms/mpd-virt-macos/internal/statefile"
 )
 
 // Modes of the files. Public files are 0644, although no one but the user gets
@@ -42,9 +38,9 @@ func (s *Store) ImportFile(o hypervisor.Octet) string { return s.in(o, o.VMName(
 // configuration, which replaces its predecessor when it is opened.
 func (s *Store) ProfileFile(o hypervisor.Octet) string { return s.in(o, o.VMName()+".mobileconfig") }
 
-// read is statefile.Read, where a file that is not there is nil, nil.
-func read(path string) ([]byte, error) {
-	data, err := statefile.Read(path, maxFile)
+// read is Files.Read, where a file that is not there is nil, nil.
+func (s *Store) read(path string) ([]byte, error) {
+	data, err := s.files.Read(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -55,10 +51,10 @@ func read(path string) ([]byte, error) {
 }
 
 // present returns those of paths that exist, whatever they are.
-func present(paths ...string) ([]string, error) {
+func (s *Store) present(paths ...string) ([]string, error) {
 	var found []string
 	for _, p := range paths {
-		_, err := os.Lstat(p)
+		_, err := s.files.Lstat(p)
 		if err == nil {
 			found = append(found, p)
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -66,22 +62,4 @@ func present(paths ...string) ([]string, error) {
 		}
 	}
 	return found, nil
-}
-
-// tighten takes the rights of group and others from a secret file. It works on
-// the open file and follows no symlink, so that it cannot be led to another.
-func tighten(path string) error {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || info.Mode().Perm()&0o077 == 0 {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s: not a regular file", path)
-	}
-	return f.Chmod(secretMode)
 }

@@ -72,7 +72,7 @@ func loadPair(p pairFiles) (pair, error) {
 // the one thing that only they know.
 func (s *Store) loadConfs(id *Identity, o hypervisor.Octet, mac, own pair) error {
 	path := s.in(o, "client.conf")
-	client, err := read(path)
+	client, err := s.read(path)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (s *Store) loadConfs(id *Identity, o hypervisor.Octet, mac, own pair) error
 	}
 	id.setConfs(o, vm, mac, own)
 	for _, c := range s.confFiles(o, id) {
-		got, err := read(c.path)
+		got, err := s.read(c.path)
 		switch {
 		case err != nil:
 			return err

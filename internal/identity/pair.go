@@ -3,7 +3,6 @@ package identity
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 // pairFiles says where a WireGuard key pair is and what comes from it.
 type pairFiles struct {
+	store           *Store
 	private, public string
 	copies          []string // configurations that hold the private key
 	users           []string // configurations that hold the public key
@@ -29,6 +29,7 @@ type pair struct {
 // vmPair is the pair of the VM o.
 func (s *Store) vmPair(o hypervisor.Octet) pairFiles {
 	return pairFiles{
+		store:   s,
 		private: s.in(o, "private"),
 		public:  s.in(o, "public"),
 		copies:  []string{s.in(o, "server.conf")},
@@ -41,12 +42,13 @@ func (s *Store) vmPair(o hypervisor.Octet) pairFiles {
 // macPair is the pair of the Mac, which the configurations of all VMs use.
 func (s *Store) macPair() (pairFiles, error) {
 	p := pairFiles{
+		store:   s,
 		private: filepath.Join(s.tunnelsDir(), "mac.private"),
 		public:  filepath.Join(s.tunnelsDir(), "mac.public"),
 		cost: "each VM needs mpd-virt setup NNN and each tunnel must be deleted in WireGuard.app " +
 			"and imported again",
 	}
-	entries, err := os.ReadDir(s.tunnelsDir())
+	entries, err := s.files.ReadDir(s.tunnelsDir())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return p, err
 	}
@@ -61,13 +63,13 @@ func (s *Store) macPair() (pairFiles, error) {
 
 // traces are the files that came from the pair's private key and are there.
 func (p pairFiles) traces() ([]string, error) {
-	return present(slices.Concat([]string{p.public}, p.copies, p.users)...)
+	return p.store.present(slices.Concat([]string{p.public}, p.copies, p.users)...)
 }
 
 // restore names, for a hint, the places that the private key can come back
 // from.
 func (p pairFiles) restore() string {
-	copies, err := present(p.copies...)
+	copies, err := p.store.present(p.copies...)
 	if err != nil || len(copies) == 0 {
 		return "a backup"
 	}
@@ -78,7 +80,7 @@ func (p pairFiles) restore() string {
 // error; a private key that is gone while something that came from it is there
 // is one.
 func readPair(p pairFiles) (pair, error) {
-	data, err := read(p.private)
+	data, err := p.store.read(p.private)
 	if err != nil {
 		return pair{}, err
 	}
@@ -113,7 +115,7 @@ func noTrace(p pairFiles) error {
 
 // checkPublic compares the file of the public key, if it is there, with want.
 func checkPublic(p pairFiles, want wgKey) (there bool, err error) {
-	data, err := read(p.public)
+	data, err := p.store.read(p.public)
 	if err != nil || data == nil {
 		return false, err
 	}

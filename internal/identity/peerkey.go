@@ -59,7 +59,7 @@ func (s *Store) CompareServerKey(o hypervisor.Octet, shown string) (KeyMatch, er
 		return KeyMatch{}, err
 	}
 	path := s.in(o, "client.conf")
-	conf, err := read(path)
+	conf, err := s.read(path)
 	if err != nil {
 		return KeyMatch{}, err
 	}

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/mutms/mpd-virt-macos/internal/hint"
-	"github.com/mutms/mpd-virt-macos/internal/statefile"
 )
 
 // The CAs that were replaced are in caroot/previous, each a certificate in a
@@ -51,14 +49,14 @@ func (s *Store) previous(a authority) ([]*CA, error) {
 // kept reads the folder of the CAs that were replaced: what can be read, and
 // the errors about the rest.
 func (s *Store) kept() ([]*CA, error) {
-	err := statefile.CheckDir(s.previousDir())
+	err := s.files.CheckDir(s.previousDir())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(s.previousDir())
+	entries, err := s.files.ReadDir(s.previousDir())
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +81,7 @@ func (s *Store) kept() ([]*CA, error) {
 // keptCA reads one of them.
 func (s *Store) keptCA(name string) (*CA, error) {
 	file := s.previousFile(name)
-	data, err := read(file)
+	data, err := s.read(file)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +107,7 @@ func keptFault(path, format string, args ...any) error {
 // is damaged, the error says so and the others are returned all the same.
 func (s *Store) Roots() ([]*CA, error) {
 	kept, err := s.kept()
-	data, readErr := read(s.CACertFile())
+	data, readErr := s.read(s.CACertFile())
 	if readErr != nil || data == nil {
 		return kept, errors.Join(readErr, err)
 	}
@@ -133,7 +131,7 @@ func (s *Store) Retire(sha256 string) error {
 	if !isFingerprint(name) {
 		return errors.New("retire a CA: its SHA-256 is wanted, 64 hexadecimal digits")
 	}
-	data, err := read(s.CACertFile())
+	data, err := s.read(s.CACertFile())
 	if err != nil {
 		return err
 	}
@@ -141,9 +139,9 @@ func (s *Store) Retire(sha256 string) error {
 		return hint.Wrap(fmt.Errorf("retire CA %s…: it is the one in %s", name[:8], s.CACertFile()),
 			"mpd-virt ca rotate puts a new one in its place")
 	}
-	err = statefile.CheckDir(s.previousDir())
+	err = s.files.CheckDir(s.previousDir())
 	if err == nil {
-		err = os.Remove(s.previousFile(name))
+		err = s.files.Remove(s.previousFile(name))
 	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil

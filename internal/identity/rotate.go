@@ -2,8 +2,6 @@ package identity
 
 import (
 	"time"
-
-	"github.com/mutms/mpd-virt-macos/internal/statefile"
 )
 
 // Rotation is where the exchange of the CA stands.
@@ -102,10 +100,10 @@ func (s *Store) newCertificate(r *Rotation, a *authority, now time.Time) error {
 // a killed writer left in them, which may be a key.
 func (s *Store) rotationDirs() error {
 	for _, dir := range []string{s.dir, s.caDir(), s.previousDir()} {
-		if err := statefile.EnsureDir(dir); err != nil {
+		if err := s.files.EnsureDir(dir); err != nil {
 			return err
 		}
-		if err := statefile.RemoveTemps(dir); err != nil {
+		if err := s.files.RemoveTemps(dir); err != nil {
 			return err
 		}
 	}

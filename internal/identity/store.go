@@ -16,7 +16,8 @@ import (
 type Store struct {
 	dir   string
 	now   func() time.Time
-	write func(path string, data []byte, perm fs.FileMode) error // statefile.Write, where no test is
+	files *statefile.Files                                       // nil is the disk
+	write func(path string, data []byte, perm fs.FileMode) error // of files, where no test is
 }
 
 // Open returns the store in the folder dir, ~/.mpd-virt/conf. It touches
@@ -26,7 +27,13 @@ func Open(dir string, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{dir, now, statefile.Write}
+	return (&Store{dir: dir, now: now}).In(nil)
+}
+
+// In is the same store with its files in the given place. A draft does not show
+// what is in them: it is secret, or made at random.
+func (s *Store) In(files *statefile.Files) *Store {
+	return &Store{dir: s.dir, now: s.now, files: files, write: files.Opaque().Write}
 }
 
 // Identity is all that one VM and this Mac need to trust each other. CAKey,

@@ -31,13 +31,13 @@ func (r *Registry) DefaultBackend() (string, error) {
 
 func (r *Registry) defaultBackend() (string, error) {
 	for _, dir := range []string{r.root, filepath.Dir(r.backendFile())} {
-		if err := statefile.CheckDir(dir); errors.Is(err, fs.ErrNotExist) {
+		if err := r.files.CheckDir(dir); errors.Is(err, fs.ErrNotExist) {
 			return "", nil
 		} else if err != nil {
 			return "", err
 		}
 	}
-	env, err := readEnv(0, r.backendFile())
+	env, err := r.readEnv(0, r.backendFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -70,13 +70,13 @@ func (r *Registry) setDefaultBackend(name string) error {
 	}
 	file := r.backendFile()
 	for _, dir := range []string{r.root, filepath.Dir(file)} {
-		if err := statefile.EnsureDir(dir); err != nil {
+		if err := r.files.EnsureDir(dir); err != nil {
 			return err
 		}
 	}
 	// What cannot be read at all (no permission, too big) is replaced like a
 	// missing file; a link or folder in its place is refused by Write.
-	data, _ := statefile.Read(file, statefile.MaxEnv)
+	data, _ := r.files.Read(file, statefile.MaxEnv)
 	env, err := statefile.ParseEnv(file, data)
 	if err != nil {
 		env = salvage(file, data)
@@ -88,7 +88,7 @@ func (r *Registry) setDefaultBackend(name string) error {
 	if before == string(env.Bytes()) {
 		return nil
 	}
-	return statefile.Write(file, env.Bytes(), 0o600)
+	return r.files.Write(file, env.Bytes(), 0o600)
 }
 
 // salvage keeps the lines of a broken file that are good by themselves; of a

@@ -19,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
@@ -36,12 +35,16 @@ const envName = "env"
 // Registry is the registry below one state folder. It holds no state of its
 // own, and its methods may be called at the same time.
 type Registry struct {
-	root string
+	root  string
+	files *statefile.Files // nil is the disk
 }
 
 // Open returns the registry below root, which is ~/.mpd-virt. It touches
 // nothing; root need not exist.
 func Open(root string) *Registry { return &Registry{root: root} }
+
+// In is the same registry with its files in the given place.
+func (r *Registry) In(files *statefile.Files) *Registry { return &Registry{root: r.root, files: files} }
 
 // Dir is the folder of the VM.
 func (r *Registry) Dir(o hypervisor.Octet) string { return filepath.Join(r.root, o.String()) }
@@ -72,7 +75,7 @@ func (r *Registry) Load(o hypervisor.Octet) (Entry, error) {
 	if !o.Valid() {
 		return Entry{}, fmt.Errorf("octet %s: %w", o, ErrNotRegistered)
 	}
-	err := statefile.CheckDir(r.root)
+	err := r.files.CheckDir(r.root)
 	if err == nil {
 		var e Entry
 		if e, err = r.read(o); err == nil {
@@ -96,10 +99,10 @@ func (r *Registry) Load(o hypervisor.Octet) (Entry, error) {
 // read reads one entry of a root that was checked: fs.ErrNotExist if folder or
 // file are missing, else the error is an *EntryError.
 func (r *Registry) read(o hypervisor.Octet) (Entry, error) {
-	if err := statefile.CheckDir(r.Dir(o)); err != nil {
+	if err := r.files.CheckDir(r.Dir(o)); err != nil {
 		return Entry{}, fileError(o, r.Dir(o), err)
 	}
-	env, err := readEnv(o, r.EnvFile(o))
+	env, err := r.readEnv(o, r.EnvFile(o))
 	if err != nil {
 		return Entry{}, err
 	}
@@ -108,8 +111,8 @@ func (r *Registry) read(o hypervisor.Octet) (Entry, error) {
 
 // readEnv reads a KEY=value file: fs.ErrNotExist if it is missing, else the
 // error is an *EntryError.
-func readEnv(o hypervisor.Octet, file string) (*statefile.Env, error) {
-	data, err := statefile.Read(file, statefile.MaxEnv)
+func (r *Registry) readEnv(o hypervisor.Octet, file string) (*statefile.Env, error) {
+	data, err := r.files.Read(file, statefile.MaxEnv)
 	if err != nil {
 		return nil, fileError(o, file, err)
 	}
@@ -131,14 +134,14 @@ type Item struct {
 // registry yet. Broken ones are in the list with their error. The error is for
 // a root that cannot be read at all.
 func (r *Registry) List() ([]Item, error) {
-	err := statefile.CheckDir(r.root)
+	err := r.files.CheckDir(r.root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the registry: %w", err)
 	}
-	names, err := os.ReadDir(r.root) // sorted, and octets all have three digits
+	names, err := r.files.ReadDir(r.root) // sorted, and octets all have three digits
 	if err != nil {
 		return nil, fmt.Errorf("read the registry: %w", err)
 	}
@@ -162,7 +165,7 @@ func (r *Registry) item(o hypervisor.Octet) (item Item, there bool) {
 	case err == nil:
 		return Item{Entry: e}, true
 	case errors.Is(err, fs.ErrNotExist):
-		_, err := os.Lstat(r.Dir(o))
+		_, err := r.files.Lstat(r.Dir(o))
 		return Item{Entry: Entry{Octet: o}, Unfinished: true}, err == nil
 	}
 	return Item{Entry: Entry{Octet: o}, Err: err}, true
@@ -184,12 +187,12 @@ func (r *Registry) Save(e Entry) error {
 
 func (r *Registry) save(e Entry) error {
 	for _, dir := range []string{r.root, r.Dir(e.Octet)} {
-		if err := statefile.EnsureDir(dir); err != nil {
+		if err := r.files.EnsureDir(dir); err != nil {
 			return err
 		}
 	}
 	file := r.EnvFile(e.Octet)
-	env, err := readEnv(e.Octet, file)
+	env, err := r.readEnv(e.Octet, file)
 	exists := err == nil
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -208,7 +211,7 @@ func (r *Registry) save(e Entry) error {
 	if exists && before == string(env.Bytes()) {
 		return nil
 	}
-	return statefile.Write(file, env.Bytes(), 0o600)
+	return r.files.Write(file, env.Bytes(), 0o600)
 }
 
 // Remove removes the entry and then the rest of the VM's folder, so that a
@@ -218,7 +221,7 @@ func (r *Registry) Remove(o hypervisor.Octet) error {
 	if !o.Valid() {
 		return fmt.Errorf("unregister: octet %s is not valid", o)
 	}
-	if err := statefile.RemoveDir(r.Dir(o), envName); err != nil {
+	if err := r.files.RemoveDir(r.Dir(o), envName); err != nil {
 		return fmt.Errorf("unregister %s: %w", o.VMName(), err)
 	}
 	return nil

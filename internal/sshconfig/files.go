@@ -24,6 +24,8 @@ const maxSize = 4 << 20
 type Files struct {
 	User string // the user's own: ~/.ssh/config
 	Ours string // the one written here: ~/.mpd-virt/ssh_config
+	// In is where both are; nil is the disk.
+	In *statefile.Files
 }
 
 // Assert makes both files as vms asks and says whether it changed any. The
@@ -44,7 +46,7 @@ type Files struct {
 // after it, so a run that is killed leaves settings that ssh accepts, and the
 // next run finishes.
 func (f Files) Assert(vms []VM) (changed bool, err error) {
-	return f.assert(vms, statefile.WriteThrough)
+	return f.assert(vms, f.In.WriteThrough)
 }
 
 // writer is statefile.WriteThrough, which tests delay.

@@ -19,7 +19,7 @@ type home struct {
 func newHome(t *testing.T) home {
 	t.Helper()
 	dir := t.TempDir()
-	return home{Files{filepath.Join(dir, ".ssh/config"), filepath.Join(dir, ".mpd-virt/ssh_config")}, dir, t}
+	return home{Files{User: filepath.Join(dir, ".ssh/config"), Ours: filepath.Join(dir, ".mpd-virt/ssh_config")}, dir, t}
 }
 
 // withConfig is a home whose ~/.ssh/config has this text.

@@ -43,10 +43,10 @@ func (f Files) plan(vms []VM) (*plan, error) {
 func (p *plan) planOurs(vms []VM) error {
 	// Through a link in the place of our folder, removing would reach a file
 	// that is not ours.
-	if err := statefile.CheckDir(filepath.Dir(p.Ours)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := p.In.CheckDir(filepath.Dir(p.Ours)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	data, err := statefile.Read(p.Ours, maxSize)
+	data, err := p.In.Read(p.Ours, maxSize)
 	exists := !errors.Is(err, fs.ErrNotExist)
 	if err != nil && exists && !errors.Is(err, statefile.ErrTooBig) {
 		return hint.Wrap(err, "move "+p.Ours+" away, then run the command again")
@@ -63,7 +63,7 @@ func (p *plan) planOurs(vms []VM) error {
 	if exists && bytes.Equal(data, p.oursData) {
 		// A mode that is not ours is repaired like a text that is not: ssh
 		// refuses settings that others can write.
-		info, err := os.Lstat(p.Ours)
+		info, err := p.In.Lstat(p.Ours)
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func (p *plan) planUser(wanted bool) error {
 	if err := checkFolder(filepath.Dir(p.User)); err != nil {
 		return err
 	}
-	was, err := statefile.Snap(p.User, maxSize)
+	was, err := p.In.Snap(p.User, maxSize)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (p *plan) withoutLine() ([]byte, error) {
 	}
 	found := lines.find(p.was.Data)
 	if found.made && len(found.rest) == 0 {
-		info, err := os.Lstat(p.User)
+		info, err := p.In.Lstat(p.User)
 		if err != nil {
 			return nil, err
 		}
@@ -123,16 +123,16 @@ func (p *plan) withoutLine() ([]byte, error) {
 // lock that the caller holds is the one under which both folders are written.
 func (p *plan) clean() error {
 	return errors.Join(
-		statefile.RemoveTemps(filepath.Dir(p.Ours)),
-		statefile.RemoveTemps(filepath.Dir(p.was.Target)))
+		p.In.RemoveTemps(filepath.Dir(p.Ours)),
+		p.In.RemoveTemps(filepath.Dir(p.was.Target)))
 }
 
 func (p *plan) run(write writer) (changed bool, err error) {
 	if p.ours == replace {
-		if err := statefile.EnsureDir(filepath.Dir(p.Ours)); err != nil {
+		if err := p.In.EnsureDir(filepath.Dir(p.Ours)); err != nil {
 			return false, err
 		}
-		if err := statefile.Write(p.Ours, p.oursData, 0o600); err != nil {
+		if err := p.In.Write(p.Ours, p.oursData, 0o600); err != nil {
 			return false, err
 		}
 		changed = true
@@ -144,7 +144,7 @@ func (p *plan) run(write writer) (changed bool, err error) {
 		changed = true
 	}
 	if p.ours == remove {
-		if err := os.Remove(p.Ours); err != nil {
+		if err := p.In.Remove(p.Ours); err != nil {
 			return changed, err
 		}
 		changed = true
@@ -156,16 +156,16 @@ func (p *plan) runUser(write writer) error {
 	if p.user == remove {
 		// Looked at once more, so that an editor that has just saved loses
 		// nothing; emptying the file first would lose the mark if we died.
-		now, err := statefile.Snap(p.User, maxSize)
+		now, err := p.In.Snap(p.User, maxSize)
 		if err != nil {
 			return err
 		}
 		if !now.Exists || !bytes.Equal(now.Data, p.was.Data) {
 			return statefile.ErrChanged
 		}
-		return os.Remove(p.User)
+		return p.In.Remove(p.User)
 	}
-	if err := os.Mkdir(filepath.Dir(p.User), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := p.In.Mkdir(filepath.Dir(p.User)); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return write(p.User, p.userData, 0o600, p.was)

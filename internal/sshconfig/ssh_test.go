@@ -112,7 +112,7 @@ func TestRealSSHReadsHardPaths(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, ".ssh"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	h := home{Files{filepath.Join(dir, ".ssh/config"), filepath.Join(dir, ".mpd-virt/ssh_config")}, dir, t}
+	h := home{Files{User: filepath.Join(dir, ".ssh/config"), Ours: filepath.Join(dir, ".mpd-virt/ssh_config")}, dir, t}
 	vm := testVM(150)
 	vm.KnownHosts = filepath.Join(dir, "100%h %%/known_hosts")
 	h.assert(true, vm)

@@ -201,3 +201,24 @@ func RemoveTemps(dir string) error {
 	}
 	return nil
 }
+
+// secretPerm is the mode of a secret file.
+const secretPerm fs.FileMode = 0o600
+
+// Tighten takes the rights of group and others from a secret file. It works on
+// the open file and follows no symlink, so that it cannot be led to another.
+func Tighten(path string) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return explainOpen(path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
+		return err
+	}
+	if err := checkKind(path, info, wantFile); err != nil {
+		return err
+	}
+	return f.Chmod(secretPerm)
+}
