@@ -12,6 +12,8 @@
 //   - [Adopter] makes a VM that was found to one of ours, [Resizer] changes its
 //     memory and disk.
 //   - [Addresser], [Inspector] and [Versioner] tell more than the core does.
+//   - [Rehearser] lets plans show its commands. Of a backend that is none they
+//     show the methods that would be called.
 //
 // A new backend needs one package of its own and one place in the list that is
 // given to mpdvirt.Config.Backends. Package hypervisortest then checks it
@@ -251,6 +253,26 @@ type Lifecycle interface {
 	// Delete destroys the VM and its disk in any known state; a VM that is
 	// already gone is fine. ErrState if its state is not known.
 	Delete(ctx context.Context, uuid string) error
+}
+
+// NilUUID stands, in a rehearsal, for the UUID that a VM will have which is not
+// made yet. No VM has it (RFC 9562, section 5.9).
+const NilUUID = "00000000-0000-0000-0000-000000000000"
+
+// Rehearser is a backend that can say what its methods would do, for those who
+// want to see the plan of a verb before it runs.
+type Rehearser interface {
+	// Rehearse returns a backend with the same capabilities that changes
+	// nothing. It asks its tool as this one does; each command that would change
+	// something it hands to tell, one at a time and in the order in which they
+	// would run, and goes on as if the command had done what it should. So its
+	// methods tell what those of this one would run if nothing goes wrong, refuse
+	// what they would refuse, and see in their answers what was told before. A VM
+	// that Create or Clone would make has NilUUID, and no address; the seed of a
+	// created one is a drive of some name. A Resizer answers without warnings.
+	//
+	// It is good for one course of actions on one VM, and is then dropped.
+	Rehearse(tell func(Command)) Hypervisor
 }
 
 // Finding is something about a hypervisor that should be changed, although the

@@ -42,7 +42,10 @@ func (b *Backend) adopt(ctx context.Context, o hypervisor.Octet, m hypervisor.Ma
 	if v.state != hypervisor.Running {
 		return b.renameSoon(ctx, v, want)
 	}
-	if err := b.rename(ctx, v, want); kindOf(err) != busy {
+	if b.draft.On() {
+		// Parallels refuses, and a draft knows nothing of it.
+		b.draft.Tell(hypervisor.Command{Argv: argvRename(v.uuid, want)}, v.machine())
+	} else if err := b.rename(ctx, v, want); kindOf(err) != busy {
 		return err
 	}
 	return b.renameStopped(ctx, v, want)
@@ -91,7 +94,7 @@ func (b *Backend) rename(ctx context.Context, v vm, want string) error {
 	case now.name != v.name:
 		return renamed(now, v.name)
 	}
-	failed := b.do(ctx, argvRename(v.uuid, want), hypervisor.DefaultLimit)
+	failed := b.do(ctx, argvRename(v.uuid, want), hypervisor.DefaultLimit, vm{uuid: v.uuid, name: want, state: now.state})
 	if final(ctx, failed) {
 		return failed
 	}

@@ -57,7 +57,13 @@ func (b *Backend) clone(ctx context.Context, spec hypervisor.CloneSpec, progress
 func (b *Backend) copy(ctx context.Context, template vm, spec hypervisor.CloneSpec) (vm, error) {
 	name := spec.Octet.VMName()
 	argv := argvClone(template.uuid, name, spec.Linked)
-	res, failed := b.command(ctx, hypervisor.Command{Argv: argv, Limit: cloneLimit})
+	command := hypervisor.Command{Argv: argv, Limit: cloneLimit}
+	if b.draft.On() {
+		made := vm{uuid: hypervisor.NilUUID, name: name, state: hypervisor.Stopped}
+		b.draft.Tell(command, made.machine())
+		return made, nil
+	}
+	res, failed := b.command(ctx, command)
 	said := complaint(argv, res)
 	if failed == nil && kindOf(said) != other && kindOf(said) != noted {
 		failed = said

@@ -29,6 +29,7 @@ import (
 	"net/netip"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/rehearsal"
 )
 
 // DefaultLeaseFile is where the DHCP server of the Shared network keeps what
@@ -50,6 +51,7 @@ type Config struct {
 type Backend struct {
 	run    hypervisor.Runner
 	leases string
+	draft  *rehearsal.VMs // nil: it is for real
 }
 
 var (
@@ -59,6 +61,7 @@ var (
 	_ hypervisor.Addresser  = (*Backend)(nil)
 	_ hypervisor.Lifecycle  = (*Backend)(nil)
 	_ hypervisor.Adopter    = (*Backend)(nil)
+	_ hypervisor.Rehearser  = (*Backend)(nil)
 )
 
 // New returns the backend. It starts nothing.
@@ -73,6 +76,12 @@ func New(c Config) *Backend {
 		b.leases = DefaultLeaseFile
 	}
 	return b
+}
+
+// Rehearse tells prlctl's commands. Whether Parallels takes the memory and disk
+// that are asked for, only they can tell.
+func (b *Backend) Rehearse(tell func(hypervisor.Command)) hypervisor.Hypervisor {
+	return &Backend{run: b.run, leases: b.leases, draft: rehearsal.New(tell)}
 }
 
 // Name is "parallels".

@@ -81,7 +81,7 @@ func (b *Backend) pursue(ctx context.Context, uuid string, g goal) (vm, error) {
 			return v, err
 		}
 		before := v
-		failed := b.do(ctx, do.argv(v.uuid), do.bound())
+		failed := b.do(ctx, do.argv(v.uuid), do.bound(), vm{uuid: v.uuid, name: v.name, state: do.leads()})
 		if final(ctx, failed) {
 			return v, failed
 		}

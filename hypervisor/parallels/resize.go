@@ -42,15 +42,18 @@ func (b *Backend) resize(ctx context.Context, v vm, t detail, spec hypervisor.Cl
 	var memoryErr, diskErr error
 	if memory {
 		progress("setting the memory to " + spec.RAM.String())
-		if memoryErr = b.set(ctx, argvMemory(v.uuid, spec.RAM)); final(ctx, memoryErr) {
+		if memoryErr = b.set(ctx, v, argvMemory(v.uuid, spec.RAM)); final(ctx, memoryErr) {
 			return nil, memoryErr
 		}
 	}
 	if disk {
 		progress("growing the disk to " + spec.Disk.String())
-		if diskErr = b.set(ctx, argvDisk(v.uuid, spec.Disk)); final(ctx, diskErr) {
+		if diskErr = b.set(ctx, v, argvDisk(v.uuid, spec.Disk)); final(ctx, diskErr) {
 			return nil, diskErr
 		}
+	}
+	if b.draft.On() {
+		return nil, nil // there is nothing to be read back
 	}
 	out, err := b.ask(ctx, argvDetail(v.uuid))
 	if err != nil {
@@ -71,9 +74,9 @@ func (b *Backend) resize(ctx context.Context, v vm, t detail, spec hypervisor.Cl
 }
 
 // set changes a VM that has just been made and may still be busy.
-func (b *Backend) set(ctx context.Context, argv []string) error {
+func (b *Backend) set(ctx context.Context, v vm, argv []string) error {
 	for try := 0; ; try++ {
-		err := b.do(ctx, argv, setLimit)
+		err := b.do(ctx, argv, setLimit, v)
 		if kindOf(err) != busy || try == busyTries {
 			return err
 		}

@@ -20,9 +20,13 @@ func (b *Backend) ask(ctx context.Context, argv []string) ([]byte, error) {
 	return res.Stdout, err
 }
 
-// do runs a command that changes something. An error is not the last word, and
-// neither is nil: the state is.
-func (b *Backend) do(ctx context.Context, argv []string, limit time.Duration) error {
+// do runs a command that makes the VM to what then says. An error is not the last
+// word, and neither is nil: the state is.
+func (b *Backend) do(ctx context.Context, argv []string, limit time.Duration, then vm) error {
+	if b.draft.On() {
+		b.draft.Tell(hypervisor.Command{Argv: argv, Limit: limit}, then.machine())
+		return nil
+	}
 	res, err := b.command(ctx, hypervisor.Command{Argv: argv, Limit: limit})
 	if err != nil {
 		return err

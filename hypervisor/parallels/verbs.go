@@ -40,6 +40,19 @@ func (v verb) bound() time.Duration {
 	return 120 * time.Second
 }
 
+// leads is the state that the verb brings a VM to.
+func (v verb) leads() hypervisor.State {
+	switch v {
+	case vStart, vResume:
+		return hypervisor.Running
+	case vSuspend:
+		return hypervisor.Suspended
+	case vDelete:
+		return hypervisor.Missing
+	}
+	return hypervisor.Stopped
+}
+
 // plan says for a state which verbs lead on from it: the first, and if that is
 // refused, the next. None means that the way is not known.
 type plan func(hypervisor.State) []verb

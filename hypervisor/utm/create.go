@@ -123,6 +123,9 @@ func (b *Backend) Create(ctx context.Context, spec hypervisor.CreateSpec, progre
 func (b *Backend) create(ctx context.Context, spec hypervisor.CreateSpec, progress func(string)) (hypervisor.Machine, error) {
 	name := spec.Octet.VMName()
 	progress("UTM copies the disk into the new VM " + name + ", which takes a minute or more")
+	if b.draft.on() {
+		return b.draft.make(spec), nil
+	}
 	out, failed := b.script(ctx, argvMake(spec), scriptMake, makeLimit)
 	if failed != nil {
 		return b.remains(ctx, name, failed, progress)

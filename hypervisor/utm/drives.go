@@ -76,6 +76,9 @@ func (b *Backend) there(ctx context.Context, uuid string) (hypervisor.Machine, e
 }
 
 func (b *Backend) drives(ctx context.Context, uuid string) ([]drive, error) {
+	if told, ok := b.draft.drivesOf(uuid); ok {
+		return told, nil
+	}
 	return ask(ctx, func() ([]drive, error) {
 		out, err := b.script(ctx, argvDrives(uuid), scriptDrives, askLimit)
 		if err != nil {
@@ -119,6 +122,10 @@ func (b *Backend) detach(ctx context.Context, m hypervisor.Machine, id string) e
 		}
 		if m.State != hypervisor.Stopped {
 			return hint.Wrap(fmt.Errorf("the VM is %s and must be stopped: %w", m.State, hypervisor.ErrState), "shut the VM down, and try again")
+		}
+		if b.draft.on() {
+			b.draft.detach(m, id, keep)
+			return nil
 		}
 		_, failed := b.script(ctx, argvDetach(m.UUID, id, keep), scriptDetach, askLimit)
 		if final(ctx, failed) {

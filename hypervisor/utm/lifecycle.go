@@ -87,6 +87,19 @@ func vDelete() verb { return verb{"delete", "delete", nil, scriptDelete, 60 * ti
 // argv are the words of utmctl for the VM uuid.
 func (v verb) argv(uuid string) []string { return append([]string{v.word, uuid}, v.flags...) }
 
+// leads is the state that the verb brings a VM to.
+func (v verb) leads() hypervisor.State {
+	switch v.name {
+	case "start":
+		return hypervisor.Running
+	case "suspend":
+		return hypervisor.Paused
+	case "delete":
+		return hypervisor.Missing
+	}
+	return hypervisor.Stopped
+}
+
 // plan says for a state which verbs lead on from it: the first, and if that is
 // refused, the next. None means that the way is not known.
 type plan func(hypervisor.State) []verb

@@ -54,7 +54,7 @@ func choose(vms []hypervisor.Machine, q hypervisor.Query) (hypervisor.Machine, e
 
 // list is all VMs.
 func (b *Backend) list(ctx context.Context) ([]hypervisor.Machine, error) {
-	return ask(ctx, func() ([]hypervisor.Machine, error) {
+	vms, err := ask(ctx, func() ([]hypervisor.Machine, error) {
 		out, scripted, err := b.utmctl(ctx, []string{"list"}, scriptList, argvScript("list"), askLimit)
 		switch {
 		case err != nil:
@@ -64,6 +64,10 @@ func (b *Backend) list(ctx context.Context) ([]hypervisor.Machine, error) {
 		}
 		return decodeTable(out)
 	})
+	if err != nil {
+		return nil, err
+	}
+	return b.draft.over(vms), nil
 }
 
 // read looks at the VM uuid; hypervisor.Missing if it is not there. ErrDrift if

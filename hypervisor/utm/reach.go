@@ -69,7 +69,7 @@ func (b *Backend) pursue(ctx context.Context, uuid string, g goal) (hypervisor.M
 			return m, err
 		}
 		was := m.State
-		failed := b.do(ctx, m.UUID, do)
+		failed := b.do(ctx, m, do)
 		if final(ctx, failed) {
 			return m, failed
 		}
@@ -83,8 +83,12 @@ func (b *Backend) pursue(ctx context.Context, uuid string, g goal) (hypervisor.M
 }
 
 // do runs a verb. Neither an error nor nil is the last word: the state is.
-func (b *Backend) do(ctx context.Context, uuid string, v verb) error {
-	_, _, err := b.utmctl(ctx, v.argv(uuid), v.script, argvScript(v.name, uuid), v.bound)
+func (b *Backend) do(ctx context.Context, m hypervisor.Machine, v verb) error {
+	if b.draft.on() {
+		b.draft.verb(b, m, v)
+		return nil
+	}
+	_, _, err := b.utmctl(ctx, v.argv(m.UUID), v.script, argvScript(v.name, m.UUID), v.bound)
 	return err
 }
 

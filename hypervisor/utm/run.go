@@ -21,14 +21,21 @@ const (
 // utmctl runs utmctl where it is, and else the script. The program's own place
 // comes first: on PATH there may be a link from which it does not find its app.
 func (b *Backend) utmctl(ctx context.Context, words []string, script string, values []string, limit time.Duration) (out []byte, scripted bool, err error) {
-	for _, argv := range [][]string{argvCtl(b.app, words...), append([]string{ctl}, words...)} {
+	for _, argv := range b.ctls(words) {
 		out, err = b.tool(ctx, hypervisor.Command{Argv: argv, Limit: limit})
 		if !errors.Is(err, hypervisor.ErrToolMissing) {
+			b.draft.uses(argv[0])
 			return out, false, err
 		}
 	}
+	b.draft.uses(osascript)
 	out, err = b.script(ctx, values, script, limit)
 	return out, true, err
+}
+
+// ctls are the ways to call utmctl, in the order in which they are tried.
+func (b *Backend) ctls(words []string) [][]string {
+	return [][]string{argvCtl(b.app, words...), append([]string{ctl}, words...)}
 }
 
 // script runs a script with osascript.

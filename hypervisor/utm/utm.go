@@ -60,8 +60,9 @@ type Config struct {
 // Backend is the UTM backend. It keeps no state; all its methods may be called at
 // the same time. Two that change one VM should not be.
 type Backend struct {
-	run hypervisor.Runner
-	app string
+	run   hypervisor.Runner
+	app   string
+	draft *draft // nil: it is for real
 }
 
 var (
@@ -69,6 +70,7 @@ var (
 	_ hypervisor.Lifecycle  = (*Backend)(nil)
 	_ hypervisor.Creator    = (*Backend)(nil)
 	_ hypervisor.Inspector  = (*Backend)(nil)
+	_ hypervisor.Rehearser  = (*Backend)(nil)
 )
 
 // New returns the backend. It starts nothing.
