@@ -211,7 +211,6 @@ func (w *World) denied(a netip.Addr) bool {
 // is that the bridge is not there.
 func (m *Mac) setBridge(p netip.Prefix) error {
 	return m.emu.Change(func(s *MacSettings) {
-		s.Bridges = slices.Clone(s.Bridges)
 		if len(s.Bridges) == 0 {
 			s.Bridges = []netip.Prefix{{}}
 		}
