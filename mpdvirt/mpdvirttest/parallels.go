@@ -222,8 +222,8 @@ func (v *VM) copyDisk(from *VM) error {
 	v.root = fsys.As(memfs.Root)
 	v.sys = from.sys.Clone(fsys, v.now)
 	for name, program := range v.programs() {
-		if v.sys.Programs[name] != nil {
-			v.sys.Programs[name] = program
+		if v.sys.Defined(name) != nil {
+			v.sys.Define(name, program)
 		}
 	}
 	host := from.Hostname()
