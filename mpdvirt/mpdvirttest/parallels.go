@@ -82,7 +82,7 @@ func (p *Parallels) Emulator() *prlemu.Emulator { return p.emu }
 func (p *Parallels) AddTemplate(name string, o VMOptions) (*VM, error) {
 	v, err := p.w.handmade(o)
 	if err == nil {
-		err = p.add(prlemu.VM{Name: name, Template: true, Hostname: v.opts.Hostname}, v)
+		_, err = p.add(prlemu.VM{Name: name, Template: true, Hostname: v.opts.Hostname}, v)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("mpdvirttest: add template %s: %w", name, err)
@@ -94,25 +94,26 @@ func (p *Parallels) AddTemplate(name string, o VMOptions) (*VM, error) {
 // address, also after it was started anew; else one of the DHCP server.
 func (p *Parallels) AddVM(name string, o VMOptions) (*VM, error) {
 	v, err := p.w.handmade(o)
+	uuid := ""
 	if err == nil {
 		state := map[bool]hypervisor.State{true: hypervisor.Stopped, false: hypervisor.Running}[o.Off]
-		err = p.add(prlemu.VM{Name: name, State: string(state), Hostname: v.opts.Hostname}, v)
+		uuid, err = p.add(prlemu.VM{Name: name, State: string(state), Hostname: v.opts.Hostname}, v)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("mpdvirttest: add VM %s: %w", name, err)
 	}
 	if !o.Off {
-		p.powerOn(p.UUID(name), v)
+		p.powerOn(uuid, v)
 	}
 	return v, nil
 }
 
-func (p *Parallels) add(m prlemu.VM, v *VM) error {
-	m, err := p.emu.AddVM(m)
+func (p *Parallels) add(m prlemu.VM, v *VM) (uuid string, err error) {
+	m, err = p.emu.AddVM(m)
 	if err == nil {
 		p.put(m.UUID, v)
 	}
-	return err
+	return m.UUID, err
 }
 
 // VM is the guest of the VM or template with a name or UUID; nil if there is
