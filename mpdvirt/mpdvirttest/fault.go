@@ -162,7 +162,9 @@ func (v *VM) reset(s *session) int {
 func (v *VM) ResetConnections() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.net.Reset(v.at())
+	if v.on { // else its address may be another machine's by now
+		v.net.Reset(v.at())
+	}
 }
 
 // CutConnections makes all connections to the VM fall silent for ever, while
@@ -170,7 +172,9 @@ func (v *VM) ResetConnections() {
 func (v *VM) CutConnections() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.net.Cut(v.at())
+	if v.on { // as in ResetConnections
+		v.net.Cut(v.at())
+	}
 }
 
 // pause waits, and says false if ctx ended meanwhile.

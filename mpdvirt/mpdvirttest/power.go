@@ -103,7 +103,7 @@ func (v *VM) Reboot(after time.Duration) {
 }
 
 // Suspend freezes the VM: its connections stand still, and nobody has its
-// address until Resume.
+// address until Resume. A VM that is off stays as it is.
 func (v *VM) Suspend() { v.freeze(true) }
 
 // Resume lets a suspended VM go on.
@@ -112,6 +112,9 @@ func (v *VM) Resume() { v.freeze(false) }
 func (v *VM) freeze(asleep bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if !v.on { // its address may be another machine's by now
+		return
+	}
 	v.asleep = asleep
 	v.net.SetUp(v.at(), !asleep)
 }
