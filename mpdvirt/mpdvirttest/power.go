@@ -121,6 +121,13 @@ func (v *VM) freeze(asleep bool) {
 
 // later calls f after some time, unless the world is closed before.
 func (w *World) later(after time.Duration, f func()) {
+	w.ending.Lock()
+	defer w.ending.Unlock()
+	select {
+	case <-w.done:
+		return
+	default:
+	}
 	w.wg.Go(func() {
 		if w.wait(after) {
 			f()

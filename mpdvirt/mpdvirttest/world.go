@@ -58,7 +58,7 @@ type World struct {
 	now  func() time.Time
 	net  *memnet.Network
 	wg   sync.WaitGroup
-	done chan struct{} // closed by Close
+	done chan struct{} // closed by Close, with ending held
 	mac  *Mac
 
 	mu       sync.Mutex
@@ -77,6 +77,9 @@ type World struct {
 	// taken before mu.
 	tunneling sync.Mutex
 	keyless   keyless
+	// ending keeps later from beginning anything once Close waits. It is taken
+	// last.
+	ending sync.Mutex
 }
 
 // New makes a world without VMs. The caller closes it.
@@ -112,7 +115,9 @@ func New(o Options) (*World, error) {
 	return w, nil
 }
 
-// Close ends the world and waits until nothing of it runs any more.
+// Close ends the world and waits until nothing of it runs any more, but for calls
+// of Run and Serve, which their callers end. A second Close does nothing and does
+// not wait.
 func (w *World) Close() error {
 	w.mu.Lock()
 	again := w.closed
@@ -122,7 +127,9 @@ func (w *World) Close() error {
 	if again {
 		return nil
 	}
+	w.ending.Lock()
 	close(w.done)
+	w.ending.Unlock()
 	for _, v := range vms {
 		v.halt(false)
 	}
