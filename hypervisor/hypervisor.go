@@ -17,7 +17,8 @@
 //
 // A new backend needs one package of its own and one place in the list that is
 // given to mpdvirt.Config.Backends. Package hypervisortest then checks it
-// against each sentence of the comments here.
+// against each sentence of the comments here; its example is a backend with the
+// core alone, and examples/libvirt in this module one with most of the rest.
 //
 // # The contract in short
 //
@@ -90,7 +91,7 @@ const (
 	Missing    State = "missing" // the hypervisor has no such VM any more
 )
 
-// Known says whether s is one of the package's constants.
+// Known says whether s is one of the package's constants; the zero value is not.
 func (s State) Known() bool {
 	switch s {
 	case Running, Stopped, Suspended, Paused, Starting, Stopping, Suspending, Resuming, Missing:
@@ -104,7 +105,7 @@ type Machine struct {
 	UUID  string     // as the hypervisor writes it; "" if it has none
 	Name  string     // the hypervisor's name of it; "" if it has none
 	State State      // as of the call that returned it
-	Addr  netip.Addr // the address it was found at; invalid if not known
+	Addr  netip.Addr // the guest's address; invalid if not known or not asked for
 }
 
 // Query says which VM Locate shall find.
@@ -122,7 +123,8 @@ type Hypervisor interface {
 	// Name is the word that --backend takes: ASCII lower case, constant.
 	Name() string
 
-	// Network is the network in which the VMs get their canonical addresses.
+	// Network is the network in which the VMs get their canonical addresses: an
+	// IPv4 /24, since the octet is the last byte of an address in it.
 	// The zero Prefix means that the backend has no network of its own: the
 	// canonical address is then in the /24 of the address at which the VM was
 	// adopted.
@@ -200,7 +202,7 @@ type CloneSpec struct {
 	Disk     Size   // zero: as the template
 }
 
-// Made is a VM that Clone or Create made.
+// Made is a VM that Clone or Create made. The zero value is that none was made.
 type Made struct {
 	Machine
 	// Warnings are for people: what of the spec could not be had.
@@ -280,7 +282,7 @@ type Rehearser interface {
 type Finding struct {
 	Text   string   // what was found, for people
 	Advice string   // what to do, for people; never empty
-	Fix    []string // the command that does it; nil if there is none
+	Fix    []string // the argument list of the command that does it; nil if there is none
 	Root   bool     // Fix needs root
 }
 

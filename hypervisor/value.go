@@ -64,14 +64,15 @@ func ParseOctet(s string) (Octet, error) {
 // Valid says whether o is in the range of octets.
 func (o Octet) Valid() bool { return o >= FirstOctet && o <= LastOctet }
 
-// String is the three digits that ParseOctet reads.
+// String is the three digits that ParseOctet reads; of an octet that is not valid,
+// which ParseOctet never makes, three digits, too.
 func (o Octet) String() string { return fmt.Sprintf("%03d", uint8(o)) }
 
 // VMName is the name of the VM and of its SSH alias and tunnel: mpd-NNN.
 func (o Octet) VMName() string { return "mpd-" + o.String() }
 
 // In is the address of o in the /24 network that holds addr, which must be an
-// IPv4 address.
+// IPv4 address: In panics on others and on the zero Addr.
 func (o Octet) In(addr netip.Addr) netip.Addr {
 	a := addr.As4()
 	a[3] = byte(o)
@@ -153,7 +154,7 @@ func ParseSize(s string) (Size, error) {
 
 // String is the shortest text that ParseSize reads back as the same size;
 // a size that is no whole number of MiB, which ParseSize never makes, is
-// rounded down.
+// rounded down, and zero is "0G".
 func (s Size) String() string {
 	if s%GiB == 0 {
 		return strconv.FormatInt(int64(s/GiB), 10) + "G"

@@ -19,10 +19,21 @@
 //		})
 //	}
 //
-// A case that fails quotes the sentence of the contract that it checks. A case
-// that needs something which the World does not have is skipped and says what
-// that is; where a hypervisor honestly differs, a field of the Harness says so.
-// Which capabilities are checked is what the backend's methods say.
+// The example of this package is a whole backend with its played tool.
+//
+// # What is checked
+//
+// Which capabilities are checked is what the backend's methods say. A case that
+// fails quotes the sentence of the contract that it checks. A case that needs
+// something which the [World] does not have is skipped and says what that is, so
+// that a World can begin with Backend, Add and Look and grow; where a hypervisor
+// honestly differs, a field of the [Harness] says so. A [Fault] that a backend
+// survives is worth more than a function that works: World.Break is the part to
+// play well.
+//
+// The subtests are named by capability and case, so that one of them is run by
+//
+//	go test -run 'TestConformance/Lifecycle/Start_from_stopped'
 //
 // A Creator gets a disk and a seed that are small files of zeros: nothing boots from
 // them, so that a VM that was made runs without a guest.

@@ -12,8 +12,9 @@ import (
 // hypervisor that can do everything.
 type Harness struct {
 	// New makes a hypervisor without VMs and a backend over it, for one case.
-	// It is called once in each case, in the case's bubble; t.Cleanup is the
-	// place to end what it started.
+	// It is called once in each case, in the case's bubble, and once before all
+	// to see the backend's methods; t.Cleanup is the place to end what it started.
+	// Backends of all calls have the same type.
 	New func(t *testing.T) World
 
 	// Stateless says that the backend has nobody to ask: it knows no VMs and
@@ -52,7 +53,9 @@ type World struct {
 	Backend hypervisor.Hypervisor
 
 	// Add gives the hypervisor a VM. UUID is in the usual form of 32 hex
-	// digits and four hyphens, and Addr, if valid, is an address in the
+	// digits and four hyphens, and State is Running or Stopped, unless there is a
+	// SetState. Name may hold blanks, quotes and any letters, and be that of
+	// another VM, unless Harness.UniqueNames. Addr, if valid, is an address in the
 	// backend's network that the guest has whenever it runs. A hypervisor that
 	// chooses or writes UUIDs in its own way returns what the backend shall
 	// see; others return vm.UUID. Needed unless the backend is Stateless.
@@ -72,10 +75,12 @@ type World struct {
 	Rename func(uuid, name string)
 	Remove func(uuid string)
 
-	// AddTemplate gives the hypervisor a template from which a Cloner can clone.
+	// AddTemplate gives the hypervisor a template of a name from which a Cloner can
+	// clone.
 	AddTemplate func(name string)
 
-	// Sizes are the sizes of a VM's memory and of the disk with its system.
+	// Sizes are the sizes of a VM's memory and of the disk with its system, in
+	// bytes.
 	Sizes func(uuid string) (ram, disk hypervisor.Size)
 
 	// Drives are the drives of a VM as the hypervisor has them, each by the name
@@ -100,7 +105,7 @@ type World struct {
 	Break func(f Fault) bool
 }
 
-// Fault is a way in which an outside tool misbehaves.
+// Fault is a way in which an outside tool misbehaves. The zero value is None.
 type Fault int
 
 // The faults that World.Break is asked for.
@@ -140,7 +145,7 @@ const (
 	SilentAfterMaking
 )
 
-// String is a short description.
+// String is a short description, by which cases are named.
 func (f Fault) String() string {
 	switch f {
 	case None:

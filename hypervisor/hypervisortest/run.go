@@ -9,7 +9,8 @@ import (
 
 // Run checks the backend of h, with one subtest for each capability and below
 // it one for each case. Capabilities that the backend does not have are
-// skipped. Cases run one after the other.
+// skipped. Cases run one after the other. A Harness without New, or a World without
+// what is needed, ends t with a message that says so.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	if h.New == nil {

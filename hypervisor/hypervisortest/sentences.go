@@ -29,7 +29,7 @@ const (
 	methodsAtOnce   = `Methods may be called at the same time.`
 	methodsHonest   = `They end soon after ctx ends, keep no VM state between calls, ask nobody, and never change a VM.`
 	nameWord        = `Name is the word that --backend takes: ASCII lower case, constant.`
-	networkIs       = `Network is the network in which the VMs get their canonical addresses.`
+	networkIs       = `Network is the network in which the VMs get their canonical addresses: an IPv4 /24, since the octet is the last byte of an address in it.`
 	networkNone     = `The zero Prefix means that the backend has no network of its own: the canonical address is then in the /24 of the address at which the VM was adopted.`
 	availableSays   = `Available says why the backend cannot be used on this machine, and nil if it can.`
 	availableTool   = `A missing tool is ErrToolMissing.`

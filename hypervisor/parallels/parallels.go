@@ -46,8 +46,8 @@ type Config struct {
 	LeaseFile string
 }
 
-// Backend is the Parallels backend. It keeps no state; all its methods may be
-// called at the same time. Two that change one VM should not be.
+// Backend is the Parallels backend, which New makes. It keeps no state; all its
+// methods may be called at the same time. Two that change one VM should not be.
 type Backend struct {
 	run    hypervisor.Runner
 	leases string

@@ -12,7 +12,8 @@ import (
 	"github.com/mutms/mpd-virt-macos/internal/hint"
 )
 
-// VersionError says that the installed UTM cannot be used, or not for this.
+// VersionError says that the installed UTM cannot be used, or not for this. It is
+// none of package hypervisor's errors.
 type VersionError struct {
 	Version string // as UTM's bundle has it, safe to show
 	Reason  string // for people

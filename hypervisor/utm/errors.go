@@ -28,8 +28,10 @@ const (
 
 // ToolError says that utmctl or osascript ran and that UTM or macOS refused. It
 // is ErrService for NotRunning, ConnectionCut and TimedOut, and both ErrService
-// and fs.ErrPermission for NotPermitted. No number means that a VM does not exist:
-// only a list tells that.
+// and fs.ErrPermission for NotPermitted. Without one of these numbers it is
+// ErrService if a signal ended the tool (Status above 128), as happens to utmctl
+// without a console session. No number means that a VM does not exist: only a list
+// tells that.
 type ToolError struct {
 	Tool   string // "utmctl start", "osascript make"
 	Status int    // exit status, which is often 0

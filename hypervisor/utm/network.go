@@ -11,8 +11,8 @@ import (
 	"github.com/mutms/mpd-virt-macos/internal/hint"
 )
 
-// DefaultNetwork is what macOS gives to vmnet's shared network if nobody else has
-// taken it.
+// DefaultNetwork is 192.168.64.0/24, which macOS gives to vmnet's shared network if
+// nobody else has taken it.
 func DefaultNetwork() netip.Prefix { return netip.MustParsePrefix("192.168.64.0/24") }
 
 // Network is the network of vmnet's shared mode, which macOS chooses: what the

@@ -57,8 +57,8 @@ type Config struct {
 	App string
 }
 
-// Backend is the UTM backend. It keeps no state; all its methods may be called at
-// the same time. Two that change one VM should not be.
+// Backend is the UTM backend, which New makes. It keeps no state; all its methods
+// may be called at the same time. Two that change one VM should not be.
 type Backend struct {
 	run   hypervisor.Runner
 	app   string

@@ -74,9 +74,10 @@ func Plays(program string) bool {
 	return ok
 }
 
-// Change changes the settings.
+// Change changes the settings. f must not use the Emulator.
 func (e *Emulator) Change(f func(s *Settings)) error {
 	return e.tx(func(st *state, _ time.Time) error {
+		st.Settings = st.Settings.clone()
 		f(&st.Settings)
 		st.dropRoutes()
 		return nil

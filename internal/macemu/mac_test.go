@@ -8,7 +8,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -156,4 +158,24 @@ func day(t *testing.T, text string) time.Time {
 
 func short(t *testing.T) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(t.Context(), time.Minute)
+}
+
+// A change in place does not reach those who looked before.
+func TestSettingsStay(t *testing.T) {
+	m := newMac(t, macemu.Settings{
+		NoTools: []string{"arp"}, NoApps: []string{"UTM"},
+		Bridges: []netip.Prefix{netip.MustParsePrefix("192.168.64.1/24")}, Neighbours: []macemu.Neighbour{{MAC: "00:1c:42:35:af:ae"}},
+	})
+	before, err := m.Settings()
+	m.must(err)
+	want := fmt.Sprint(before)
+	m.must(m.Change(func(s *macemu.Settings) {
+		s.NoTools[0], s.NoApps[0], s.Bridges[0], s.Neighbours[0].MAC = "id", "WireGuard", netip.Prefix{}, ""
+	}))
+	if got := fmt.Sprint(before); got != want {
+		t.Errorf("what was %s is %s now", want, got)
+	}
+	if now, err := m.Settings(); err != nil || fmt.Sprint(now) == want {
+		t.Errorf("nothing changed: %v, %v", now, err)
+	}
 }

@@ -2,6 +2,7 @@ package macemu
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -106,6 +107,14 @@ const (
 	// SudoAsksNot: sudo is set to ask this user for nothing.
 	SudoAsksNot Sudo = "asks not"
 )
+
+// clone shares nothing with s that f of Change may write to: others still read
+// what they got before.
+func (s Settings) clone() Settings {
+	s.NoTools, s.NoApps = slices.Clone(s.NoTools), slices.Clone(s.NoApps)
+	s.Bridges, s.Neighbours = slices.Clone(s.Bridges), slices.Clone(s.Neighbours)
+	return s
+}
 
 func (s *Settings) version() string { return or(s.Version, "26.6.2") }
 func (s *Settings) user() string    { return or(s.User, "dev") }

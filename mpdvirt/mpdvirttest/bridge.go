@@ -86,8 +86,8 @@ func failOf(err error) *bridgeFail {
 }
 
 // Serve lets other processes work in the world through [Remote], until the
-// listener is closed; then it ends what they do and returns. The usual listener
-// is a Unix socket. It is meant for tests that kill the program under test
+// listener is closed; then it ends what they do and returns nil. Other errors of the
+// listener end it, too, and are returned. The usual listener is a Unix socket. It is meant for tests that kill the program under test
 // while the VMs live on.
 //
 // Serve is the one part of a world that does real input and output, so that it

@@ -21,7 +21,7 @@ type NameServer string
 
 // The behaviours of a name server.
 const (
-	DNSNormal           NameServer = ""
+	DNSNormal           NameServer = ""                  // knows vm.service.mpd.test and mpd.test, and refuses other domains
 	DNSUnknown          NameServer = "nxdomain"          // knows no name
 	DNSNoData           NameServer = "no data"           // knows the name without an address
 	DNSSilent           NameServer = "silent"            // never answers
@@ -50,7 +50,8 @@ type nameServer struct {
 	custom  func(*dns.Msg) *dns.Msg
 }
 
-// SetDNS changes how the VM's name server behaves once mpd --setup started it.
+// SetDNS changes how the VM's name server behaves once mpd --setup started it; before
+// that it is silent. It ends what SetDNSHandler said.
 func (v *VM) SetDNS(mode NameServer) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -58,15 +59,18 @@ func (v *VM) SetDNS(mode NameServer) {
 }
 
 // SetDNSRecord changes the address that the VM's name server has for
-// vm.service.mpd.test. mpd --setup sets it anew.
+// vm.service.mpd.test; with an invalid one there is no such name. mpd --setup sets
+// it anew.
 func (v *VM) SetDNSRecord(addr netip.Addr) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.dns.record = addr
 }
 
-// SetDNSHandler makes a function answer all queries; a nil answer is silence.
-// A nil function ends that.
+// SetDNSHandler makes a function answer all queries that the VM's name server gets
+// once mpd --setup started it; a nil answer is silence. It is called from many
+// goroutines, also for queries inside of the VM. A nil function ends that, and so
+// does SetDNS.
 func (v *VM) SetDNSHandler(answer func(query *dns.Msg) *dns.Msg) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

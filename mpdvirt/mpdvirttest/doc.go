@@ -6,7 +6,10 @@
 // [New] makes a world, [World.AddVM] puts a VM in it, and [World.Config] is
 // what a mpdvirt.Manager needs to work there. [VM] then tells what happened to
 // the VM and lets a test change or break it: [VM.Steps], [VM.File],
-// [VM.PowerOff], [VM.RotateHostKeys], [VM.Inject].
+// [VM.PowerOff], [VM.RotateHostKeys], [VM.Inject]. [World.Close] ends all of it.
+//
+// Methods of all types may be called at the same time. Functions that they are
+// given, and Options.Clock, may be called from many goroutines.
 //
 // # What is real and what is played
 //
@@ -23,9 +26,15 @@
 // use the files that their command lines name; [World.Serve] and [Remote] alone use what their
 // caller gives them.
 //
-// Everything works in a testing/synctest bubble, in which all waits are free.
-// A world whose clock is not set stands still at [Epoch], so that output can be
-// compared byte by byte.
+// # Time
+//
+// Everything but [World.Serve] and [Remote] works in a testing/synctest bubble, in
+// which all waits are free. Waits are by timers, whatever Options.Clock says: that is
+// the time that programs tell, and by which sudo's ticket and the states of the Mac's
+// tunnels end. A world whose clock is not set stands
+// still at [Epoch], so that output can be compared byte by byte.
+//
+// # The VM's shell
 //
 // The interpreter of the VM's shell text is mvdan.cc/sh. It knows no descriptors
 // above 2, no signals, and no EXIT trap of a subshell, and wants UTF-8; programs
@@ -73,7 +82,31 @@
 // [World.Transport] downloads and the played tar unpacks: [World.FailImage] makes
 // that go wrong, and [World.ImageRequests] tells what was asked for.
 //
-// Out of scope: other hypervisors, the containers other than the VM's name server
-// and portal, and tools of macOS that this program has no use for;
-// [World.HandleCommand] adds more.
+// # Making things go wrong
+//
+// Each part of the world has faults of its own: [VM.Inject] for the steps of the
+// bootstrap, [World.Web] for the VMs' downloads, [World.FailImage] for the Mac's,
+// [Mac.Inject], [Parallels.Inject] and [UTM.Inject] for the tools. A fault waits
+// until something fits it, happens as often as its Times says, and is gone; of many
+// that fit, the first comes first. Lasting conditions are set instead, by the
+// methods whose names begin with Set: [VM.SetServer], [VM.SetDNS], [VM.SetPortal],
+// [VM.SetSudo], [VM.SetDiskFull] and so on.
+//
+// # Settings
+//
+// [MacSettings], [ParallelsSettings], [UTMSettings] and the faults of the tools are
+// types of emulators that are internal to this module. Everybody may set their
+// fields; the words in them are plain texts. What each means is printed by
+//
+//	go doc github.com/mutms/mpd-virt-macos/internal/macemu.Settings
+//	go doc github.com/mutms/mpd-virt-macos/internal/prlemu.Settings
+//	go doc github.com/mutms/mpd-virt-macos/internal/utmemu.Settings
+//
+// and the same with Fault.
+//
+// # Out of scope
+//
+// Other hypervisors, the containers other than the VM's name server and portal,
+// and tools of macOS that this program has no use for; [World.HandleCommand] adds
+// more.
 package mpdvirttest

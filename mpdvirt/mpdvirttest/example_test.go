@@ -2,6 +2,7 @@ package mpdvirttest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"strings"
@@ -12,40 +13,130 @@ import (
 	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest"
 )
 
+// A test of a program that uses package mpdvirt: a VM is set up, then it loses its
+// power, and the program learns of it.
 func Example() {
 	world, err := mpdvirttest.New(mpdvirttest.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer world.Close()
-	vm, err := world.AddVM(mpdvirttest.VMOptions{Hostname: "mpd-sandbox"})
+	vm, err := world.AddVM(mpdvirttest.VMOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
+	world.Tunnel(vm) // as the person does in WireGuard.app
 
-	// A mpdvirt.Manager is given world.Config(). Here its Runner is enough.
-	ping := hypervisor.Command{Argv: []string{"ping", "-n", "-c", "1", "-W", "2", vm.Addr().String()}}
-	result, err := world.Config().Runner(context.Background(), ping)
+	ctx := context.Background()
+	m, err := mpdvirt.New(world.Config())
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("answers:", result.Status == 0)
+	if _, err := m.Setup(ctx, mpdvirt.SetupRequest{Octet: 150, Backend: "general", Addr: vm.Addr(), User: "dev"}); err != nil {
+		log.Fatal(err)
+	}
+	name, perm, err := vm.File("/etc/hostname")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("at %v, %v %s", vm.Addr(), perm, name)
 
 	vm.PowerOff()
-	result, err = world.Config().Runner(context.Background(), ping)
+	report, err := m.Diag(ctx, mpdvirt.DiagRequest{Octet: 150})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("answers:", result.Status == 0)
-	name, _, err := vm.File("/etc/hostname")
+	fmt.Println("healthy:", report.Healthy())
+	// Output:
+	// at 10.211.55.150, -rw-r--r-- mpd-150
+	// healthy: false
+}
+
+// Step 40 breaks off in the middle, and the next run goes on there.
+func ExampleVM_Inject() {
+	world, err := mpdvirttest.New(mpdvirttest.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("its disk says: %s", name)
+	defer world.Close()
+	vm, err := world.AddVM(mpdvirttest.VMOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := mpdvirt.New(world.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	vm.Inject(mpdvirttest.Fault{Step: mpdvirttest.StepInstall, Kind: mpdvirttest.Exit, Text: "Error: it broke"})
+	request := mpdvirt.SetupRequest{Octet: 150, Backend: "general", Addr: vm.Addr(), User: "dev"}
+	_, err = m.Setup(context.Background(), request)
+	var step *mpdvirt.StepError
+	if errors.As(err, &step) {
+		fmt.Println("failed:", step.Step)
+	}
+	before := len(vm.Steps())
+	if _, err := m.Setup(context.Background(), request); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("then ran:", vm.Steps()[before:])
+	// Output:
+	// failed: 40-install-software
+	// then ran: [40-install-software 50-build 60-wireguard mpd --setup]
+}
+
+// The programs of the Mac are asked as a Manager asks them.
+func ExampleWorld_Run() {
+	world, err := mpdvirttest.New(mpdvirttest.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer world.Close()
+	vm, err := world.AddVM(mpdvirttest.VMOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ping := hypervisor.Command{Argv: []string{"ping", "-n", "-c", "1", "-W", "2", vm.Addr().String()}}
+	for range 2 {
+		result, err := world.Run(context.Background(), ping)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("answers:", result.Status == 0)
+		vm.PowerOff()
+	}
+	_, err = world.Run(context.Background(), hypervisor.Command{Argv: []string{"emacs"}})
+	fmt.Println(errors.Is(err, hypervisor.ErrToolMissing))
 	// Output:
 	// answers: true
 	// answers: false
-	// its disk says: mpd-sandbox
+	// true
+}
+
+// A Mac with Parallels Desktop: what prlctl clones is a VM of the world.
+func ExampleWorld_AddParallels() {
+	world, err := mpdvirttest.New(mpdvirttest.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer world.Close()
+	desktop, err := world.AddParallels(mpdvirttest.ParallelsOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := desktop.AddTemplate("mpd-template-trixie", mpdvirttest.VMOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	m, err := mpdvirt.New(world.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	clone := mpdvirt.CloneRequest{Octet: 150, Backend: "parallels", Template: "mpd-template-trixie", User: "dev"}
+	if _, err := m.Clone(context.Background(), clone); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(desktop.VM("mpd-150").Hostname(), "is at", desktop.VM("mpd-150").Addr())
+	// Output:
+	// mpd-150 is at 10.211.55.150
 }
 
 // A Mac with UTM, on which somebody has one VM, and a manager that can make

@@ -26,7 +26,8 @@ const (
 	Dies      FaultKind = "dies"       // the VM loses its power before the work
 )
 
-// Faults of the change of address in step 30.
+// Faults of the change of address in step 30. In another step nothing comes of
+// them.
 const (
 	CutForeground FaultKind = "cut foreground" // changes the address while it runs: no exit status
 	NeverBack     FaultKind = "never back"     // gives the address up and takes no other
@@ -34,13 +35,13 @@ const (
 	Lingers       FaultKind = "lingers"        // answers at the old address for After
 	Stays         FaultKind = "stays"          // ends well and keeps the old address
 	WrongAddr     FaultKind = "wrong address"  // takes Addr in the place of the right address
-	LocksDpkg     FaultKind = "locks dpkg"     // dpkg is locked for After afterwards
+	LocksDpkg     FaultKind = "locks dpkg"     // dpkg is locked for After afterwards, as VM.LockDpkg does
 )
 
 // Fault is something that goes wrong when a step runs; see [VM.Inject].
 type Fault struct {
-	Step   string // as in VM.Steps; "" is the next one, whichever it is
-	Kind   FaultKind
+	Step   string        // as in VM.Steps; "" is the next one, whichever it is
+	Kind   FaultKind     // "": nothing, so that a later fault comes at a later run
 	Status int           // of Exit; 0: 1
 	After  time.Duration // of Slow, Restarts, Late, Lingers and LocksDpkg
 	Addr   netip.Addr    // of WrongAddr
@@ -49,7 +50,8 @@ type Fault struct {
 }
 
 // Inject makes a step go wrong. Faults for the same step come one after the
-// other.
+// other. Package mpdvirt itself runs step 40 again after the status 100 of apt-get,
+// while dpkg is locked or right after the change of address.
 func (v *VM) Inject(f Fault) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -83,7 +85,8 @@ func (v *VM) fault(step string) Fault {
 
 // OnStep sets a function that is called, on the step's goroutine, when a
 // bootstrap step begins and ends; phase is "begin" or "end". The step waits
-// for it. nil ends that. It must not call Close.
+// for it, and a fault of the step comes behind its begin. nil ends that. It may use
+// the world, but must not call Close.
 func (v *VM) OnStep(f func(step, phase string)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -162,15 +165,19 @@ func (v *VM) reset(s *session) int {
 func (v *VM) ResetConnections() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.net.Reset(v.at())
+	if v.on { // else its address may be another machine's by now
+		v.net.Reset(v.at())
+	}
 }
 
 // CutConnections makes all connections to the VM fall silent for ever, while
-// new ones work.
+// new ones work. Of a VM that is off it does nothing, as ResetConnections.
 func (v *VM) CutConnections() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.net.Cut(v.at())
+	if v.on { // as in ResetConnections
+		v.net.Cut(v.at())
+	}
 }
 
 // pause waits, and says false if ctx ended meanwhile.

@@ -43,27 +43,27 @@ const (
 	ImageMissing      ImageKind = "404"           // the server answers 404
 	ImageBroken       ImageKind = "503"           // the server answers 503
 	ImageCut          ImageKind = "cut"           // the connection breaks after N bytes of the answer
-	ImageWrong        ImageKind = "wrong bytes"   // byte N of the answer is another one
+	ImageWrong        ImageKind = "wrong bytes"   // the byte behind N bytes of the answer is another one
 	ImageSlow         ImageKind = "slow"          // N bytes (0: 64 KiB) come every After (0: 1 s)
 	ImageIgnoresRange ImageKind = "ignores range" // the whole comes, whatever was asked for
 	ImageChanged      ImageKind = "changed"       // the ETag is another one
 	ImageSilent       ImageKind = "silent"        // nothing comes after N bytes; with 0 not even a status
 )
 
-// ImageFault is something that goes wrong with a request to the image server.
+// ImageFault is something that goes wrong with a request to the image server; see
+// [World.FailImage].
 type ImageFault struct {
-	Kind  ImageKind
-	N     int64
+	Kind  ImageKind     // "": nothing, this time
+	N     int64         // bytes, as Kind says; not negative
 	After time.Duration // of ImageSlow
 	Times int           // how often; 0: once, negative: always
 }
 
-// ImageRequest is what the image server was asked, and its answer's status, 0 if
-// there was none.
+// ImageRequest is what the image server was asked.
 type ImageRequest struct {
 	Method, URL    string
-	Range, IfRange string
-	Status         int
+	Range, IfRange string // the headers; "" if they were not there
+	Status         int    // of the answer; 0 if there was none, or none yet
 }
 
 // imageServer plays the web server with the disk image. The zero value is ready.
@@ -85,16 +85,19 @@ func (s *imageServer) archive() []byte {
 // archive that only the tar of World.Run unpacks, and its SHA-512 in hex.
 func (w *World) Image() (url, sha512 string) { return imageURL, imageSHA512 }
 
-// Archive is the content of that archive, for those who want it as a file. The
-// caller must not change it.
+// Archive is the content of the archive of Image, for those who want it as a file.
+// The caller must not change it.
 func (w *World) Archive() []byte { return w.images.archive() }
 
 // Transport does https requests on the Mac. It knows the one address of
-// [World.Image], with ranges, and answers all others with 404.
+// [World.Image], with ranges, and answers all others with 404. It may be used by many
+// goroutines. Its error is that of the request's context, or net.ErrClosed once the
+// world is closed.
 func (w *World) Transport() http.RoundTripper { return transport{w} }
 
-// FailImage makes requests to the image server go wrong; those that were not
-// taken yet come one after the other.
+// FailImage makes requests to the image server go wrong. The faults come one after
+// the other in the order in which they were added, each to the next request,
+// whatever that asks for.
 func (w *World) FailImage(faults ...ImageFault) {
 	s := &w.images
 	s.mu.Lock()
@@ -114,7 +117,7 @@ func (w *World) ClearImage() {
 	w.images.faults = nil
 }
 
-// ImageRequests are all requests so far, in order.
+// ImageRequests are all requests to the image server so far, in order.
 func (w *World) ImageRequests() []ImageRequest {
 	s := &w.images
 	s.mu.Lock()

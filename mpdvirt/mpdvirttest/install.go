@@ -152,7 +152,7 @@ type kernel struct {
 	lockInode      uint64
 }
 
-// SetHostname renames the VM.
+// SetHostname renames the VM, as the kernel, /etc/hostname and /etc/hosts tell it.
 func (v *VM) SetHostname(name string) error {
 	v.kernel.hostname.Store(&name)
 	return errors.Join(
@@ -164,10 +164,12 @@ func (v *VM) SetHostname(name string) error {
 // Hostname is the VM's host name now.
 func (v *VM) Hostname() string { return *v.kernel.hostname.Load() }
 
-// SetArch changes what uname -m says; it is aarch64 from the start.
+// SetArch changes what uname -m says; it is aarch64 from the start, and all others are
+// amd64 to dpkg.
 func (v *VM) SetArch(machine string) { v.kernel.arch.Store(&machine) }
 
-// SetOS changes ID and VERSION_CODENAME of the VM's /etc/os-release.
+// SetOS changes ID and VERSION_CODENAME of the VM's /etc/os-release; they are debian
+// and trixie from the start.
 func (v *VM) SetOS(id, codename string) error {
 	text := fmt.Sprintf("PRETTY_NAME=\"%s (%s)\"\nNAME=\"%[1]s\"\nVERSION_CODENAME=%[2]s\nID=%[1]s\n", id, codename)
 	return v.root.WriteFile("/etc/os-release", []byte(text), 0o644)
@@ -179,7 +181,9 @@ func (v *VM) SetMachineID(seed []byte) error {
 	return v.root.WriteFile("/etc/machine-id", fmt.Appendf(nil, "%x\n", sum[:16]), 0o444)
 }
 
-// LockDpkg makes another process of the VM hold dpkg's lock until UnlockDpkg.
+// LockDpkg makes another process of the VM hold dpkg's lock until UnlockDpkg:
+// /proc/locks shows it, and step 40 fails as apt-get does if it has packages to
+// install.
 func (v *VM) LockDpkg() {
 	v.kernel.locks.Store(&[]string{fmt.Sprintf("1: POSIX  ADVISORY  WRITE 873 fe:01:%d 0 EOF\n", v.kernel.lockInode)})
 }

@@ -44,14 +44,15 @@ func (v *VM) user() string {
 
 func (v *VM) homeDir() string { return "/home/" + v.user() }
 
-// Authorize adds a key to the account's authorized_keys.
+// Authorize adds a key to the authorized_keys of the VM's one account.
 func (v *VM) Authorize(key ssh.PublicKey) error {
 	name := v.homeDir() + "/.ssh/authorized_keys"
 	data, _ := v.root.ReadFile(name) // a missing file is an empty one
 	return v.WriteFile(name, append(data, ssh.MarshalAuthorizedKey(key)...), 0o600)
 }
 
-// Deauthorize takes a key out of the account's authorized_keys.
+// Deauthorize takes a key out of the account's authorized_keys; one that is not in it
+// is fine. It is an error if there is no such file.
 func (v *VM) Deauthorize(key ssh.PublicKey) error {
 	name := v.homeDir() + "/.ssh/authorized_keys"
 	data, err := v.root.ReadFile(name)
@@ -91,7 +92,8 @@ func (v *VM) HostKeyFingerprint() string {
 }
 
 // RotateHostKeys gives the VM a new host key in the place of all that it had,
-// as when it is installed anew. Connections that exist are not affected.
+// as when it is installed anew, which sshd uses at once. Connections that exist are
+// not affected.
 func (v *VM) RotateHostKeys() error {
 	v.mu.Lock()
 	v.rotation++
@@ -105,8 +107,9 @@ func (v *VM) RotateHostKeys() error {
 	return err
 }
 
-// AddHostKey gives the VM one more host key of type "rsa" or "ecdsa". Unlike
-// the first one it is not derived from the world's seed.
+// AddHostKey gives the VM one more host key of type "rsa" or "ecdsa", in the place of
+// one of that type; other types are an error. sshd uses it at once. Unlike the first
+// one it is not derived from the world's seed.
 func (v *VM) AddHostKey(kind string) error {
 	var private any
 	var err error

@@ -18,22 +18,25 @@ import (
 // is macOS 26.6.2 on which nothing takes time, whose user is an administrator and
 // says yes to each question. Addr and Bridges are the world's own to begin with:
 // vmnet's bridge100, which comes and goes with the VMs where UTM is played, and
-// bridge101 of Parallels.
+// bridge101 of Parallels. With Delay, Options.Clock must go on, or no tunnel is ever
+// Connected.
 type MacSettings = macemu.Settings
 
 // MacFault is something that goes wrong with a command of the Mac, like
 // {Kind: "hang", Tool: "security", Verb: "verify-cert"}: once, or Times, or
-// always if that is negative.
+// always if that is negative. A Verb without a Tool is an error of Inject.
 //
 // Kinds in the place of the work are hang, garbage, empty, refuse (with Text and
 // Status) and no effect. Kinds beside the work are slow (by After) and after (with
 // Text and Status).
 type MacFault = macemu.Fault
 
-// MacTunnel is a VPN service of the Mac. Its Conf holds a secret.
+// MacTunnel is a VPN service of the Mac, with its State in the words of scutil:
+// "Connected", "Disconnected" and those between them. Its Conf holds a secret.
 type MacTunnel = macemu.Tunnel
 
-// MacOpening is something that open showed to the person at the Mac.
+// MacOpening is something that open showed to the person at the Mac: a "file", the
+// "folder of" one, an "app" or a "url".
 type MacOpening = macemu.Opening
 
 // MacTrust is what a trust setting says of a certificate: "root", "deny", or
@@ -42,8 +45,8 @@ type MacTrust = macemu.Trust
 
 // Mac is the Mac of a world: the tools that tell and change trust, routes, names
 // and tunnels, and the person who sits before it. Its methods may be called at the
-// same time. An error of those that only look is one of a state in a file, which
-// this Mac has not.
+// same time. The errors of those that only look, of Change and of Reboot
+// are nil.
 //
 // Of a world with Options.NoMac the tools alone are missing; the rest works, as
 // on another system with a WireGuard of its own.
@@ -90,7 +93,7 @@ func (m *Mac) show(text string) {
 }
 
 // Terminal is all that programs have shown on the terminal so far, as sudo its
-// prompt, and not in their results.
+// prompt, and not in their results. Only a Command with Terminal set has one.
 func (m *Mac) Terminal() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -98,7 +101,8 @@ func (m *Mac) Terminal() string {
 }
 
 // SetTerminal makes what programs show on the terminal from now on also go to a
-// writer, which is used by one program at a time; nil ends that.
+// writer, which is used by one program at a time; nil ends that. Errors of the
+// writer are ignored, and it must not call Terminal or SetTerminal.
 func (m *Mac) SetTerminal(to io.Writer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -112,11 +116,12 @@ func (m *Mac) Emulator() *macemu.Emulator { return m.emu }
 // Settings are the Mac's habits as they are now.
 func (m *Mac) Settings() (MacSettings, error) { return m.emu.Settings() }
 
-// Change changes the Mac's habits.
+// Change changes the Mac's habits. f must not use the world.
 func (m *Mac) Change(f func(s *MacSettings)) error { return m.emu.Change(f) }
 
 // Inject makes commands go wrong. The first that fits a command is taken, one
-// with a verb before one without.
+// with a verb before one without. Emulator().ClearFaults forgets those that are
+// left.
 func (m *Mac) Inject(faults ...MacFault) error { return m.emu.Inject(faults...) }
 
 // Calls are the words of all commands so far that the Mac's tools were called
@@ -134,24 +139,25 @@ func (m *Mac) Tunnels() ([]MacTunnel, error) {
 }
 
 // ImportTunnel imports a configuration under a name, as a person does in
-// WireGuard.app. It is refused if the app does not take it, and is fs.ErrExist if
-// there is a tunnel of that name.
+// WireGuard.app, and leaves it off. It is refused if the app does not take it or is
+// not installed, and is fs.ErrExist if there is a tunnel of that name.
 func (m *Mac) ImportTunnel(name, conf string) error { return m.emu.AddTunnel(name, conf) }
 
 // RemoveTunnel deletes a tunnel, as a person does in WireGuard.app. It is
-// fs.ErrNotExist if there is none of that name.
+// fs.ErrNotExist if there is none of that name or UUID.
 func (m *Mac) RemoveTunnel(name string) error { return m.emu.RemoveTunnel(name) }
 
 // Activate starts a tunnel and stops the one that is up, as a person does in
-// WireGuard.app. It is fs.ErrNotExist if there is none of that name.
+// WireGuard.app. It is fs.ErrNotExist if there is none of that name or UUID.
 func (m *Mac) Activate(name string) error { return m.emu.Activate(name) }
 
 // Deactivate stops a tunnel, which need not be up. It is fs.ErrNotExist if there
-// is none of that name.
+// is none of that name or UUID.
 func (m *Mac) Deactivate(name string) error { return m.emu.Deactivate(name) }
 
 // AddRoute adds a static route through a gateway, as root did some time before.
-// It is an error if the gateway is in no network of the Mac.
+// It is an error if the gateway is in no network of the Mac, and fs.ErrExist if there
+// is a route to dst.
 func (m *Mac) AddRoute(dst netip.Prefix, gateway netip.Addr) error {
 	return m.emu.AddRoute(dst, gateway)
 }
@@ -163,18 +169,19 @@ func (m *Mac) StaticRoutes() ([]netip.Prefix, error) { return m.emu.StaticRoutes
 func (m *Mac) Certificates() ([]*x509.Certificate, error) { return m.emu.Certificates() }
 
 // AddCertificate puts the certificate of a PEM text into the System keychain and
-// trusts it in nothing. One that is there is fine.
+// trusts it in nothing. One that is there is fine. An error is one of the text.
 func (m *Mac) AddCertificate(text []byte) error { return m.emu.AddCertificate(text) }
 
 // SetTrust sets what the administrators' trust settings say of the certificate of
-// a PEM text, which need not be in a keychain; "" takes the setting away.
+// a PEM text, which need not be in a keychain; "" takes the setting away. An error is
+// one of the text.
 func (m *Mac) SetTrust(text []byte, t MacTrust) error { return m.emu.SetTrust(text, t) }
 
 // TrustSettings are those of the administrators, by the SHA-1 fingerprint in
 // upper case, also of certificates that are in no keychain.
 func (m *Mac) TrustSettings() (map[string]MacTrust, error) { return m.emu.TrustSettings() }
 
-// Clipboard is the text that was copied last.
+// Clipboard is the text that was copied last; "" if none was.
 func (m *Mac) Clipboard() (string, error) { return m.emu.Clipboard() }
 
 // Opened is all that open showed, in order. A profile for WireGuard is installed
@@ -211,7 +218,6 @@ func (w *World) denied(a netip.Addr) bool {
 // is that the bridge is not there.
 func (m *Mac) setBridge(p netip.Prefix) error {
 	return m.emu.Change(func(s *MacSettings) {
-		s.Bridges = slices.Clone(s.Bridges)
 		if len(s.Bridges) == 0 {
 			s.Bridges = []netip.Prefix{{}}
 		}

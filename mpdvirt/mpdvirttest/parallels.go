@@ -33,7 +33,7 @@ type ParallelsFault = prlemu.Fault
 // is a good one.
 type ParallelsOptions struct {
 	// Settings are those at the start. LeaseFile "" becomes the usual place,
-	// below the world's Root.
+	// below the world's Root; the folder of another one is made.
 	Settings ParallelsSettings
 	// Boot is how long a guest takes from power-on until it has an address and
 	// answers; zero is no time.
@@ -42,7 +42,8 @@ type ParallelsOptions struct {
 
 // Parallels is the Parallels Desktop of a world: VMs and templates that prlctl
 // knows, each with a VM of the world behind it, which lives and dies with it.
-// Its methods may be called at the same time.
+// Its methods may be called at the same time. The errors of those that only look, of
+// Inject and of Change are of writing the file of leases.
 //
 // What a VM does to its own power, as [VM.PowerOff] and [VM.Reboot], prlctl does
 // not notice.
@@ -52,7 +53,8 @@ type Parallels struct {
 }
 
 // AddParallels installs Parallels Desktop, without VMs: from now on World.Run
-// answers prlctl and prlsrvctl.
+// answers prlctl and prlsrvctl. A second one takes the place of the first. An error
+// is one of the folder for the leases.
 func (w *World) AddParallels(o ParallelsOptions) (*Parallels, error) {
 	p := &Parallels{rack: newRack(w, o.Boot)}
 	if o.Settings.LeaseFile == "" {
@@ -78,11 +80,12 @@ func (w *World) AddParallels(o ParallelsOptions) (*Parallels, error) {
 func (p *Parallels) Emulator() *prlemu.Emulator { return p.emu }
 
 // AddTemplate adds a template, which is off. Its guest is like that of AddVM;
-// with o.Addr, all its clones have this address, until they get another one.
+// with o.Addr, all its clones have this address, until they get another one. It is
+// an error if the world is closed.
 func (p *Parallels) AddTemplate(name string, o VMOptions) (*VM, error) {
 	v, err := p.w.handmade(o)
 	if err == nil {
-		err = p.add(prlemu.VM{Name: name, Template: true, Hostname: v.opts.Hostname}, v)
+		_, err = p.add(prlemu.VM{Name: name, Template: true, Hostname: v.opts.Hostname}, v)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("mpdvirttest: add template %s: %w", name, err)
@@ -91,32 +94,35 @@ func (p *Parallels) AddTemplate(name string, o VMOptions) (*VM, error) {
 }
 
 // AddVM adds a VM that runs, unless o.Off is set. With o.Addr it has this
-// address, also after it was started anew; else one of the DHCP server.
+// address, also after it was started anew; else one of the DHCP server. If another
+// machine has the address, or none is left, it runs without one. The name may be
+// that of another VM. It is an error if the world is closed.
 func (p *Parallels) AddVM(name string, o VMOptions) (*VM, error) {
 	v, err := p.w.handmade(o)
+	uuid := ""
 	if err == nil {
 		state := map[bool]hypervisor.State{true: hypervisor.Stopped, false: hypervisor.Running}[o.Off]
-		err = p.add(prlemu.VM{Name: name, State: string(state), Hostname: v.opts.Hostname}, v)
+		uuid, err = p.add(prlemu.VM{Name: name, State: string(state), Hostname: v.opts.Hostname}, v)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("mpdvirttest: add VM %s: %w", name, err)
 	}
 	if !o.Off {
-		p.powerOn(p.UUID(name), v)
+		p.powerOn(uuid, v)
 	}
 	return v, nil
 }
 
-func (p *Parallels) add(m prlemu.VM, v *VM) error {
-	m, err := p.emu.AddVM(m)
+func (p *Parallels) add(m prlemu.VM, v *VM) (uuid string, err error) {
+	m, err = p.emu.AddVM(m)
 	if err == nil {
 		p.put(m.UUID, v)
 	}
-	return err
+	return m.UUID, err
 }
 
-// VM is the guest of the VM or template with a name or UUID; nil if there is
-// none.
+// VM is the guest of the VM or template with a name or UUID, of several with one
+// name the oldest; nil if there is none.
 func (p *Parallels) VM(id string) *VM {
 	m, ok := p.emu.VM(id)
 	if !ok {
@@ -125,14 +131,15 @@ func (p *Parallels) VM(id string) *VM {
 	return p.guest(m.UUID)
 }
 
-// UUID is that of the VM or template with a name; "" if there is none.
+// UUID is that of the VM or template with a name, of several the oldest; "" if there
+// is none.
 func (p *Parallels) UUID(name string) string {
 	m, _ := p.emu.VM(name)
 	return m.UUID
 }
 
 // Machines are all VMs and templates, by name, with the states that prlctl
-// would tell.
+// would tell, and the addresses at which they are reached.
 func (p *Parallels) Machines() ([]hypervisor.Machine, error) {
 	vms, err := p.emu.VMs()
 	var out []hypervisor.Machine
@@ -143,24 +150,26 @@ func (p *Parallels) Machines() ([]hypervisor.Machine, error) {
 	return out, err
 }
 
-// Calls are the command lines of all calls of prlctl and prlsrvctl so far.
+// Calls are the command lines of all calls of prlctl and prlsrvctl so far, in order.
 func (p *Parallels) Calls() ([]string, error) { return p.emu.Calls() }
 
 // Inject makes calls go wrong; those that fit the same call come one after the
-// other.
+// other. Emulator().ClearFaults forgets those that are left.
 func (p *Parallels) Inject(faults ...ParallelsFault) error { return p.emu.Inject(faults...) }
 
-// Change changes the settings.
+// Change changes the settings. f must not use the world.
 func (p *Parallels) Change(f func(s *ParallelsSettings)) error { return p.emu.Change(f) }
 
-// LeaseFile is the path of the DHCP server's leases.
+// LeaseFile is the path of the DHCP server's leases, which each call of a tool writes
+// anew.
 func (p *Parallels) LeaseFile() (path string, err error) {
 	err = p.emu.Change(func(s *ParallelsSettings) { path = s.LeaseFile })
 	return path, err
 }
 
-// SetState makes prlctl tell a state, which may be a word that nobody knows,
-// whatever the guest does.
+// SetState makes prlctl tell a state of the VM with a name or UUID, which may be a
+// word that nobody knows, whatever the guest does. It is an error if there is no
+// such VM, as with Rename and Remove.
 func (p *Parallels) SetState(id, word string) error { return p.emu.SetState(id, word) }
 
 // Rename gives a VM another name, as a person does in the window.
@@ -222,8 +231,8 @@ func (v *VM) copyDisk(from *VM) error {
 	v.root = fsys.As(memfs.Root)
 	v.sys = from.sys.Clone(fsys, v.now)
 	for name, program := range v.programs() {
-		if v.sys.Programs[name] != nil {
-			v.sys.Programs[name] = program
+		if v.sys.Defined(name) != nil {
+			v.sys.Define(name, program)
 		}
 	}
 	host := from.Hostname()

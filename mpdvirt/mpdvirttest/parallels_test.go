@@ -265,3 +265,34 @@ func TestParallelsInventory(t *testing.T) {
 		}
 	})
 }
+
+// Parallels has VMs of one name; each has a guest of its own.
+func TestParallelsTwins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, mpdvirttest.Options{})
+		p, err := w.AddParallels(mpdvirttest.ParallelsOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[netip.Addr]bool{}
+		for range 2 {
+			v, err := p.AddVM("twin", mpdvirttest.VMOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a := v.Addr(); !a.IsValid() || seen[a] || !w.Reachable(a) {
+				t.Errorf("at %v", a)
+			}
+			seen[v.Addr()] = true
+		}
+		vms, err := p.Machines()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range vms {
+			if !seen[m.Addr] {
+				t.Errorf("%v is at %v", m.UUID, m.Addr)
+			}
+		}
+	})
+}

@@ -29,7 +29,7 @@ type Portal string
 
 // The behaviours of a portal.
 const (
-	PortalNormal    Portal = ""
+	PortalNormal    Portal = ""           // has a good certificate and shows a page
 	PortalDown      Portal = "down"       // the port is closed
 	PortalSilent    Portal = "silent"     // accepts connections and says nothing
 	PortalOtherCA   Portal = "another ca" // has a certificate of a CA that nobody knows
@@ -44,9 +44,9 @@ type portal struct {
 	made time.Time  // when that was
 }
 
-// SetPortal changes how the VM's portal answers once mpd --setup started it: with
-// a certificate for mpd.test and *.mpd.test that the CA has signed which was in the
-// VM at that time.
+// SetPortal changes how the VM's portal answers once mpd --setup started it; before
+// that its port is closed. It has a certificate for mpd.test and *.mpd.test that the
+// CA has signed which was in the VM at that time.
 func (v *VM) SetPortal(kind Portal) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

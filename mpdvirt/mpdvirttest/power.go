@@ -86,15 +86,18 @@ func (v *VM) halt(orderly bool) {
 	clear(v.conns)
 }
 
-// PowerOff cuts the VM's power: its connections fall silent, and its address
-// is nobody's.
+// PowerOff cuts the VM's power: its connections fall silent, its programs end, and
+// its address is nobody's. One that is off is fine.
 func (v *VM) PowerOff() { v.halt(false) }
 
-// PowerOn turns the VM on again, at the address that it had.
+// PowerOn turns the VM on again, at the address that it had; one that is on stays as
+// it is, suspended or not. It is an error if the sshd of another VM listens there by
+// now, or if the world is closed.
 func (v *VM) PowerOn() error { return v.boot() }
 
 // Reboot shuts the VM down in order, so that its connections end, and turns it
-// on again after some time, in which nobody has its address.
+// on again after some time, in which nobody has its address. It does not wait for
+// that. The VM stays off if it cannot be turned on, as PowerOn says.
 func (v *VM) Reboot(after time.Duration) {
 	v.halt(true)
 	v.w.later(after, func() {
@@ -103,21 +106,31 @@ func (v *VM) Reboot(after time.Duration) {
 }
 
 // Suspend freezes the VM: its connections stand still, and nobody has its
-// address until Resume.
+// address until Resume. A VM that is off stays as it is.
 func (v *VM) Suspend() { v.freeze(true) }
 
-// Resume lets a suspended VM go on.
+// Resume lets a suspended VM go on; one that is not is fine.
 func (v *VM) Resume() { v.freeze(false) }
 
 func (v *VM) freeze(asleep bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if !v.on { // its address may be another machine's by now
+		return
+	}
 	v.asleep = asleep
 	v.net.SetUp(v.at(), !asleep)
 }
 
 // later calls f after some time, unless the world is closed before.
 func (w *World) later(after time.Duration, f func()) {
+	w.ending.Lock()
+	defer w.ending.Unlock()
+	select {
+	case <-w.done:
+		return
+	default:
+	}
 	w.wg.Go(func() {
 		if w.wait(after) {
 			f()
@@ -139,7 +152,8 @@ func (w *World) wait(d time.Duration) bool {
 
 // SetAddr gives the VM another address, or with an invalid one none. Open
 // connections fall silent, as when a guest changes its address. It is an error
-// if another machine has the address: that one goes on to answer there.
+// if another machine has the address: that one goes on to answer there, and this VM
+// has it, too, and is not reached.
 func (v *VM) SetAddr(addr netip.Addr) error {
 	taken := addr.IsValid() && addr != v.Addr() && v.w.exists(addr)
 	v.mu.Lock()

@@ -17,9 +17,11 @@ import (
 
 // Remote is the Config of a world that lives in another process, which calls
 // [World.Serve] on the Unix socket with this path. The home folder is the
-// world's own; the clock stands still at the world's time of this call.
+// world's own; the clock stands still at the world's time of this call. It is an
+// error if nobody serves there.
 //
-// Connections that the world breaks with a reset end here with io.EOF.
+// Connections that the world breaks with a reset end here with io.EOF. Of the errors
+// of programs ErrToolMissing and the deadline's are kept, and others are texts.
 func Remote(socket string) (mpdvirt.Config, error) {
 	r := remote(socket)
 	reply, err := r.ask(context.Background(), bridgeRequest{Op: opConfig})

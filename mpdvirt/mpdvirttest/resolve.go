@@ -83,7 +83,9 @@ func (v *VM) getent(_ context.Context, p *debian.Process, args []string) int {
 // server of the longest domain that /etc/resolver has for them, else that of the
 // tunnel that is up and whose configuration has a DNS line, which takes all
 // queries, else that of the network, which knows no name. A server that is silent
-// is asked until ctx ends.
+// is asked until ctx ends. Names have IPv4 addresses alone. The error is a
+// *net.DNSError: of a name that is not known with IsNotFound, of a server that is
+// silent with IsTimeout.
 func (w *World) Resolve(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	notFound := &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	if claimed, ok := w.claimed(host); ok {

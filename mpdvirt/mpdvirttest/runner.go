@@ -13,11 +13,12 @@ import (
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 )
 
-// Run plays the programs that the Mac has: those of [World.Mac]; ping, with the options of Linux or
-// of macOS; ssh, of which it plays "ssh -G" and a login that runs a command
-// without asking anything; and tar, which lists and unpacks the archive of
-// [World.Image] alone. Others are not installed, unless HandleCommand added
-// them. It is a hypervisor.Runner.
+// Run plays the programs that the Mac has: those of [World.Mac]; ping, with the
+// options of Linux or of macOS; ssh, of which it plays "ssh -G" and a login that
+// runs a command without asking anything; tar, which lists and unpacks the archive
+// of [World.Image] alone; and the tools of the hypervisors that were added. Others
+// are hypervisor.ErrToolMissing, unless HandleCommand added them. It is a
+// hypervisor.Runner.
 func (w *World) Run(ctx context.Context, c hypervisor.Command) (hypervisor.Result, error) {
 	if len(c.Argv) == 0 {
 		return hypervisor.Result{}, fmt.Errorf("mpdvirttest: run a program: no name: %w", hypervisor.ErrToolMissing)
@@ -66,7 +67,8 @@ func bound(ctx context.Context, c hypervisor.Command) (context.Context, context.
 }
 
 // HandleCommand makes a function play a program of the Mac, by its base name,
-// also in the place of one that Run plays; nil ends that.
+// also in the place of one that Run plays; nil ends that, and takes away the tool of a
+// hypervisor. Its ctx ends with the command's limit.
 func (w *World) HandleCommand(name string, tool hypervisor.Runner) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -76,7 +78,8 @@ func (w *World) HandleCommand(name string, tool hypervisor.Runner) {
 	}
 }
 
-// Commands are all programs that were started on the Mac, in order.
+// Commands are all programs that were started on the Mac, in order, those included
+// that are not there. The caller must not change what the elements hold.
 func (w *World) Commands() []hypervisor.Command {
 	w.mu.Lock()
 	defer w.mu.Unlock()

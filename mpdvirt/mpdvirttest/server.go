@@ -11,7 +11,7 @@ type Server string
 
 // The behaviours of port 22.
 const (
-	ServerNormal        Server = ""
+	ServerNormal        Server = ""               // is Debian's sshd
 	ServerClosed        Server = "closed"         // nobody listens there
 	ServerSilent        Server = "silent"         // accepts and says nothing
 	ServerHangsUp       Server = "hangs up"       // closes before its banner, as sshd's penalties do
@@ -22,7 +22,9 @@ const (
 	ServerStallsSession Server = "stalls session" // never answers the opening of a session
 )
 
-// SetServer changes how port 22 behaves for connections from now on.
+// SetServer changes how port 22 behaves for connections from now on. Those that
+// exist end only if the port is closed or opened by it. An error is one of opening:
+// another VM listens at the address, or the world is closed.
 func (v *VM) SetServer(s Server) error {
 	v.mu.Lock()
 	on, closed := v.on, v.server == ServerClosed

@@ -23,7 +23,7 @@ const (
 	SudoLectures Sudo = "lectures" // prints its lecture and wants a password
 )
 
-// SetSudo changes how sudo behaves.
+// SetSudo changes how sudo behaves from now on.
 func (v *VM) SetSudo(s Sudo) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -172,7 +172,8 @@ func (v *VM) systemctl(_ context.Context, p *debian.Process, args []string) int 
 	return p.Errorf("Unknown command verb '%s'.", verb)
 }
 
-// SetUnit says whether a systemd unit (without ".service") is active.
+// SetUnit says whether a systemd unit (without ".service") is active. Of
+// wg-quick@mpd0 it is whether the VM's end of the tunnel is up; others only tell it.
 func (v *VM) SetUnit(unit string, active bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

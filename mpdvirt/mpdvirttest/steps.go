@@ -281,7 +281,7 @@ func (v *VM) step50(_ context.Context, p *debian.Process, _ Fault, _ []string) i
 		p.Errorf("make: command not found")
 		return 127
 	}
-	v.sys.Programs["mpd"] = v.mpd
+	v.sys.Define("mpd", v.mpd)
 	if err := p.FS.WriteFile(mpdBinary, debian.Binary("mpd"), 0o755); err != nil {
 		return bad(p, "%v", err)
 	}

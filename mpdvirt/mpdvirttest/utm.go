@@ -56,7 +56,8 @@ type UTMOptions struct {
 
 // UTM is the UTM of a world: VMs that utmctl and osascript know, each with a VM
 // of the world behind it, which lives and dies with it. Its methods may be
-// called at the same time.
+// called at the same time. The errors of those that only look, of Inject and of Change
+// are nil.
 //
 // A VM that is made through it boots only if its first drive came from a raw
 // disk with a boot sector. It is then a Debian for clouds, in which nobody has
@@ -81,7 +82,7 @@ type UTM struct {
 
 // AddUTM installs UTM, without VMs: from now on World.Run answers utmctl at its
 // place in the bundle, osascript and defaults, and bridge100 is vmnet's alone. A
-// world has one UTM.
+// world has one UTM: a second is an error, and so is a Network that is no /24.
 func (w *World) AddUTM(o UTMOptions) (*UTM, error) {
 	plan := cloudPlan{o.CloudInit, o.CloudInitDelay, o.RestartSSH}
 	u := &UTM{rack: newRack(w, o.Boot), cloud: plan, disks: map[string]*disks{}, leases: map[string]netip.Addr{}}
@@ -122,7 +123,7 @@ func (w *World) setUTM(u *UTM) error {
 }
 
 // SetNetwork changes what macOS will choose when the next VM starts while none
-// runs; see UTMOptions.Network.
+// runs, as UTMOptions.Network says. It is an error if that is no IPv4 /24.
 func (u *UTM) SetNetwork(p netip.Prefix) error {
 	if p.IsValid() && (p.Bits() != 24 || !p.Addr().Is4()) {
 		return fmt.Errorf("mpdvirttest: %v is no IPv4 /24", p)
@@ -164,7 +165,8 @@ func (u *UTM) AddVM(name string, o VMOptions) (*VM, error) {
 	return v, nil
 }
 
-// VM is the guest of the VM with a name or UUID; nil if there is none.
+// VM is the guest of the VM with a name or UUID, of several with one name the oldest;
+// nil if there is none.
 func (u *UTM) VM(id string) *VM {
 	m, ok := u.emu.VM(id)
 	if !ok {
@@ -173,7 +175,7 @@ func (u *UTM) VM(id string) *VM {
 	return u.guest(m.UUID)
 }
 
-// UUID is that of the VM with a name; "" if there is none.
+// UUID is that of the VM with a name, of several the oldest; "" if there is none.
 func (u *UTM) UUID(name string) string {
 	m, _ := u.emu.VM(name)
 	return m.UUID
@@ -198,8 +200,8 @@ func (u *UTM) Machines() ([]hypervisor.Machine, error) {
 	return out, err
 }
 
-// Calls are the command lines of all calls so far, with blanks between the
-// words. The words of each are in Emulator().Calls.
+// Calls are the command lines of all calls of UTM's tools so far, in order, with
+// blanks between the words. The words of each are in Emulator().Calls.
 func (u *UTM) Calls() ([]string, error) {
 	calls, err := u.emu.Calls()
 	var out []string
@@ -210,9 +212,10 @@ func (u *UTM) Calls() ([]string, error) {
 }
 
 // Inject makes calls go wrong. The first that fits a call is taken.
+// Emulator().ClearFaults forgets those that are left.
 func (u *UTM) Inject(faults ...UTMFault) error { return u.emu.Inject(faults...) }
 
-// Change changes the settings.
+// Change changes the settings. f must not use the world.
 func (u *UTM) Change(f func(s *UTMSettings)) error {
 	var now UTMSettings
 	err := u.emu.Change(func(s *UTMSettings) {
@@ -222,8 +225,9 @@ func (u *UTM) Change(f func(s *UTMSettings)) error {
 	return errors.Join(err, u.w.setBridge(now.Bridge, now.Mask))
 }
 
-// SetState makes UTM tell a state, which may be a word that nobody knows,
-// whatever the guest does.
+// SetState makes UTM tell a state of the VM with a name or UUID, in UTM's own words
+// ("started", "stopped", "paused") or in one that nobody knows, whatever the guest
+// does. It is an error if there is no such VM, as with SetDeaf, Rename and Remove.
 func (u *UTM) SetState(id, word string) error {
 	return u.emu.Edit(id, func(m *utmemu.VM) { m.State, m.Next, m.Until = word, "", time.Time{} })
 }

@@ -21,9 +21,9 @@ import (
 )
 
 // VMOptions say what a VM is like. The zero value is a fresh copy of a Debian
-// Trixie template at 10.211.55.37, with the Mac's key authorised.
+// Trixie template at 10.211.55.37, with the Mac's key authorised, wget, and no curl.
 type VMOptions struct {
-	Addr     netip.Addr // zero: 10.211.55.37
+	Addr     netip.Addr // zero: 10.211.55.37, and with a hypervisor an address of its DHCP server
 	User     string     // "": dev
 	Hostname string     // "": mpd-template-trixie
 	Shell    string     // the login shell's path; "": /bin/bash
@@ -41,7 +41,9 @@ type VMOptions struct {
 // userID is the number of the VM's ordinary user.
 const userID = 1000
 
-// VM is a virtual machine. Its methods may be called at the same time.
+// VM is a virtual machine, which World.AddVM, a hypervisor of the world, or its
+// played tools make. Its methods may be called at the same time. Names of files are
+// absolute paths, and errors about files wrap a *fs.PathError.
 type VM struct {
 	w    *World
 	net  *memnet.Network
@@ -85,8 +87,8 @@ type vmLog struct {
 	connections, handshakes, logins int
 }
 
-// AddVM makes a VM and turns it on, unless o.Off is set. It is an error if another VM of the world
-// has its address.
+// AddVM makes a VM and turns it on, unless o.Off is set. It is an error if the sshd
+// of another VM listens at its address then, or if the world is closed.
 func (w *World) AddVM(o VMOptions) (*VM, error) {
 	if !o.Addr.IsValid() {
 		o.Addr = netip.MustParseAddr("10.211.55.37")
@@ -127,22 +129,24 @@ func (w *World) plant(o VMOptions, fill func(v *VM) error) (*VM, error) {
 	return v, nil
 }
 
-// Addr is the VM's address now; invalid if it has none.
+// Addr is the VM's address now, which one that is off has as well; invalid if it has
+// none.
 func (v *VM) Addr() netip.Addr {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.addr
 }
 
-// Steps are the bootstrap steps that began to run in the VM, in order, by the
-// names of the scripts without ".sh", and "mpd --setup".
+// Steps are the bootstrap steps that began to run in the VM, in order and each as
+// often as it did, by the names of the scripts without ".sh", and "mpd --setup".
 func (v *VM) Steps() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return slices.Clone(v.log.steps)
 }
 
-// Commands are the texts of all commands that were sent to the VM by SSH.
+// Commands are the texts of all commands that were sent to the VM by SSH, in the
+// order in which they began. Those of the ssh that World.Run plays are not there.
 func (v *VM) Commands() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -181,8 +185,8 @@ func (v *VM) File(name string) (data []byte, perm fs.FileMode, err error) {
 	return data, info.Mode().Perm(), err
 }
 
-// WriteFile writes a file of the VM. A new one belongs to the VM's user if the
-// folder does, else to root. Missing folders are made.
+// WriteFile writes a file of the VM and gives it the permissions. A new one belongs
+// to the VM's user if the folder does, else to root. Missing folders are made.
 func (v *VM) WriteFile(name string, data []byte, perm fs.FileMode) error {
 	owner, err := v.root.Stat(name)
 	if err := v.root.WriteFile(name, data, perm); err != nil {
@@ -196,7 +200,8 @@ func (v *VM) WriteFile(name string, data []byte, perm fs.FileMode) error {
 	return v.root.Chown(name, owner.UID)
 }
 
-// Remove removes a file or folder of the VM with all below it.
+// Remove removes a file or folder of the VM with all below it; one that is not
+// there is fine.
 func (v *VM) Remove(name string) error { return v.root.RemoveAll(name) }
 
 // Symlink makes a symbolic link in the VM.
@@ -213,7 +218,8 @@ func (v *VM) Chown(name string, toRoot bool) error {
 // Chmod sets the permissions of a file of the VM.
 func (v *VM) Chmod(name string, perm fs.FileMode) error { return v.root.Chmod(name, perm) }
 
-// SetDiskFull says whether the VM's disk is full.
+// SetDiskFull says whether the VM's disk is full: then what is written or made in
+// the VM, by a test too, fails with ENOSPC.
 func (v *VM) SetDiskFull(full bool) { v.sys.FS.SetFull(full) }
 
 // Tree is the state of the VM's files outside of /proc, /tmp, /dev and /usr: for
@@ -250,7 +256,7 @@ func (v *VM) Tree() map[string]string {
 	return tree
 }
 
-// SetClockSkew makes the VM's clock go wrong by d; negative is late.
+// SetClockSkew makes the VM's clock go wrong by d; negative is late, zero right.
 func (v *VM) SetClockSkew(d time.Duration) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -264,7 +270,7 @@ func (v *VM) now() time.Time {
 	return v.w.now().Add(v.skew)
 }
 
-// Packages are the Debian packages installed in the VM.
+// Packages are the Debian packages installed in the VM, sorted.
 func (v *VM) Packages() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()

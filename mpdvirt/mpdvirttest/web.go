@@ -28,16 +28,17 @@ const (
 	WebOther   WebKind = "another file" // 200 with the content of Text
 )
 
-// WebFault is something that goes wrong when a VM downloads a file.
+// WebFault is something that goes wrong when a VM downloads a file; see [World.Web].
 type WebFault struct {
-	File  string // base name of the file; "" is any
-	Kind  WebKind
-	N     int    // bytes, of WebCut and WebDropped
-	Text  string // of WebOther
-	Times int    // how often; 0: once, negative: always
+	File  string  // base name of the file; "" is any
+	Kind  WebKind // "": nothing, this time
+	N     int     // bytes, of WebCut and WebDropped; not negative
+	Text  string  // of WebOther
+	Times int     // how often; 0: once, negative: always
 }
 
-// Web makes downloads of the VMs go wrong.
+// Web makes downloads of the VMs, by wget or curl, go wrong. The first fault that
+// fits a file is taken.
 func (w *World) Web(f WebFault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -30,9 +30,10 @@ var Epoch = time.Date(2026, 11, 21, 19, 4, 11, 0, time.UTC)
 // Options say what a world is like. The zero value is a good one.
 type Options struct {
 	// Home is the Mac's home folder, an absolute path; "" makes a temporary
-	// one that Close removes.
+	// one that Close removes. Another one is left as it is then.
 	Home string
 	// Clock is the time on the Mac and in the VMs; nil stands still at Epoch.
+	// It must not use the world, which is locked when it asks for the time.
 	Clock func() time.Time
 	// Seed makes the keys of this world differ from those of worlds with
 	// another seed. The same seed gives the same keys.
@@ -42,7 +43,7 @@ type Options struct {
 	// NoMac makes the world no Mac: World.Run misses the tools that only macOS
 	// has, as on Linux. See World.Mac for what remains.
 	NoMac bool
-	// NoKey leaves the Mac without a key in ~/.ssh.
+	// NoKey leaves the Mac without a key in ~/.ssh; see World.Key.
 	NoKey bool
 	// SilentHosts makes dials to addresses that nobody has wait for ever, as
 	// behind a packet filter, instead of failing at once with "host is down", or
@@ -50,7 +51,8 @@ type Options struct {
 	SilentHosts bool
 }
 
-// World is a Mac and its VMs. Its methods may be called at the same time.
+// World is a Mac and its VMs, which [New] makes. Its methods may be called at the
+// same time.
 type World struct {
 	opts Options
 	home string
@@ -58,7 +60,7 @@ type World struct {
 	now  func() time.Time
 	net  *memnet.Network
 	wg   sync.WaitGroup
-	done chan struct{} // closed by Close
+	done chan struct{} // closed by Close, with ending held
 	mac  *Mac
 
 	mu       sync.Mutex
@@ -77,9 +79,13 @@ type World struct {
 	// taken before mu.
 	tunneling sync.Mutex
 	keyless   keyless
+	// ending keeps later from beginning anything once Close waits. It is taken
+	// last.
+	ending sync.Mutex
 }
 
-// New makes a world without VMs. The caller closes it.
+// New makes a world without VMs. The caller closes it. An error is one of the real
+// folders that it needs.
 func New(o Options) (*World, error) {
 	w := &World{
 		opts: o, home: o.Home, now: o.Clock, net: memnet.New(), done: make(chan struct{}), others: map[netip.Addr]bool{},
@@ -112,7 +118,9 @@ func New(o Options) (*World, error) {
 	return w, nil
 }
 
-// Close ends the world and waits until nothing of it runs any more.
+// Close ends the world and waits until nothing of it runs any more, but for calls
+// of Run and Serve, which their callers end. A second Close does nothing and does
+// not wait.
 func (w *World) Close() error {
 	w.mu.Lock()
 	again := w.closed
@@ -122,7 +130,9 @@ func (w *World) Close() error {
 	if again {
 		return nil
 	}
+	w.ending.Lock()
 	close(w.done)
+	w.ending.Unlock()
 	for _, v := range vms {
 		v.halt(false)
 	}
@@ -137,8 +147,10 @@ func (w *World) Root() string { return w.root }
 // Home is the Mac's home folder, a real one.
 func (w *World) Home() string { return w.home }
 
-// Config is the world as a Manager needs it. The caller may add an Observer, a
-// Prompter and Backends.
+// Config is the world as a Manager needs it, a new value each time. The caller may
+// add an Observer, a Prompter and Backends; without Backends, the program's own
+// work with the hypervisors that the world has. Host is that of the moment: if UTM
+// is to be on a Mac with an Intel processor, it is installed before.
 func (w *World) Config() mpdvirt.Config {
 	url, sum := w.Image()
 	return mpdvirt.Config{
@@ -177,7 +189,8 @@ var (
 	vmEnd      = netip.MustParseAddr("10.164.0.2")
 )
 
-// LocalAddrs are the Mac's own addresses.
+// LocalAddrs are the Mac's own addresses: loopback, its networks, and those of the
+// tunnel that is up. The error is nil.
 func (w *World) LocalAddrs() ([]netip.Addr, error) {
 	w.settleTunnel()
 	_, conf, up, err := w.mac.emu.Active()
@@ -205,9 +218,12 @@ func (w *World) ownAddrs() []netip.Addr {
 	return addrs
 }
 
-// DialContext connects from the Mac to an address "IP:port" by "tcp" or "udp". With
-// MacSettings.LocalNetworkDenied, machines in the Mac's own networks are at once
-// EHOSTUNREACH, and those behind a tunnel are as ever.
+// DialContext connects from the Mac to an address "IP:port" by "tcp" or "udp". The
+// error is a *net.OpError. By tcp it wraps ECONNREFUSED if the port is closed, and at
+// once EHOSTDOWN, with Options.NoMac EHOSTUNREACH, if no machine is there. With
+// Options.SilentHosts, and where no tunnel leads to a VM, such a dial waits until
+// ctx ends or the world is closed. By udp what is sent there is lost. With MacSettings.LocalNetworkDenied, machines in the Mac's own networks
+// are at once EHOSTUNREACH, and those behind a tunnel are as ever.
 func (w *World) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	to, err := netip.ParseAddrPort(address)
 	if err == nil && w.denied(to.Addr()) {
@@ -262,7 +278,7 @@ func throughTunnel(a netip.Addr) bool {
 }
 
 // AddHost puts a machine on the network that is none of the world's VMs: it
-// answers pings and refuses connections.
+// answers pings and refuses connections. Nothing takes it away again.
 func (w *World) AddHost(addr netip.Addr) {
 	w.net.SetUp(addr, true)
 	w.mu.Lock()
@@ -292,8 +308,8 @@ func (w *World) exists(a netip.Addr) bool {
 }
 
 // Claim makes the Mac's own resolver, as by a stale cache, answer a name with an
-// address, whatever the tunnel says. An invalid address
-// ends that.
+// address, whatever the tunnel says. The name is in lower case, without a dot at
+// its end. An invalid address ends that.
 func (w *World) Claim(name string, addr netip.Addr) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -325,7 +341,9 @@ func (w *World) seed(name string) []byte {
 	return sum[:]
 }
 
-// Key is the Mac's key ~/.ssh/id_ed25519, whether that file exists or not.
+// Key is the key that the world's VMs know as the Mac's. New writes it to
+// ~/.ssh/id_ed25519 in the home folder, unless there is such a file already or
+// Options.NoKey is set.
 func (w *World) Key() ssh.PublicKey {
 	key, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(w.seed("mac")).Public())
 	if err != nil {
@@ -354,5 +372,6 @@ func (w *World) makeKey() error {
 	)
 }
 
-// Reachable says whether a machine with this address answers the Mac's pings.
+// Reachable says whether a machine with this address answers the Mac's pings. It
+// does not heed MacSettings.LocalNetworkDenied.
 func (w *World) Reachable(addr netip.Addr) bool { return w.exists(addr) }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -286,4 +287,27 @@ func TestClose(t *testing.T) {
 			t.Error("a closed world takes a VM")
 		}
 	})
+}
+
+// Close may come while somebody still changes the world.
+func TestCloseMeanwhile(t *testing.T) {
+	for range 20 {
+		w, err := mpdvirttest.New(mpdvirttest.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := addVM(t, w, mpdvirttest.VMOptions{})
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range 500 {
+					v.Reboot(0)
+				}
+			})
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+	}
 }

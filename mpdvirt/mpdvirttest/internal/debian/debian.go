@@ -24,6 +24,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,12 +36,15 @@ import (
 type Program func(ctx context.Context, p *Process, args []string) int
 
 // System is one machine's software. The fields are set by New and may be
-// changed before the first process.
+// changed before the first process; the methods may be called while processes
+// run.
 type System struct {
-	FS       *memfs.FS
-	Programs map[string]Program // by the name that [Binary] puts in a file
-	Now      func() time.Time
-	substs   atomic.Int64 // numbers of the files that stand for <(…)
+	FS     *memfs.FS
+	Now    func() time.Time
+	substs atomic.Int64 // numbers of the files that stand for <(…)
+
+	mu       sync.Mutex
+	programs map[string]Program // by the name that [Binary] puts in a file
 }
 
 // Process is one running program. Its fields are not changed after its start,
@@ -69,7 +73,7 @@ func Binary(program string) []byte { return []byte(binaryMark + program + "\n") 
 // New returns a system whose file system has the usual folders and an
 // executable in /usr/bin for each of this package's programs.
 func New(fsys *memfs.FS, now func() time.Time) (*System, error) {
-	s := &System{FS: fsys, Now: now, Programs: programs()}
+	s := &System{FS: fsys, Now: now, programs: programs()}
 	root := fsys.As(memfs.Root)
 	dirs := []string{"/etc", "/home", "/opt", "/proc", "/root", "/run", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/var/lib", "/dev/fd", "/tmp", "/var/tmp"}
 	for _, dir := range dirs {
@@ -90,8 +94,8 @@ func New(fsys *memfs.FS, now func() time.Time) (*System, error) {
 			return nil, err
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Programs)) {
-		if err := s.Install(name, s.Programs[name]); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(s.programs)) {
+		if err := s.Install(name, s.programs[name]); err != nil {
 			return nil, err
 		}
 	}
@@ -101,12 +105,29 @@ func New(fsys *memfs.FS, now func() time.Time) (*System, error) {
 // Clone is the same software on a copy of the file system. Programs that belong
 // to the owner of s still do: the owner of the copy replaces them.
 func (s *System) Clone(fsys *memfs.FS, now func() time.Time) *System {
-	return &System{FS: fsys, Now: now, Programs: maps.Clone(s.Programs)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &System{FS: fsys, Now: now, programs: maps.Clone(s.programs)}
 }
 
-// Install puts a program in /usr/bin.
+// Define says what a file with the content of [Binary] runs, in the place of what
+// it ran until now.
+func (s *System) Define(name string, p Program) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.programs[name] = p
+}
+
+// Defined is what Define said of a name; nil if nothing.
+func (s *System) Defined(name string) Program {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.programs[name]
+}
+
+// Install defines a program and puts it in /usr/bin.
 func (s *System) Install(name string, p Program) error {
-	s.Programs[name] = p
+	s.Define(name, p)
 	return s.FS.As(memfs.Root).WriteFile("/usr/bin/"+name, Binary(name), 0o755)
 }
 
@@ -173,7 +194,7 @@ func (p *Process) Run(ctx context.Context, argv []string) int {
 		return 126
 	}
 	if mark, ok := bytes.CutPrefix(text, []byte(binaryMark)); ok {
-		program := p.Sys.Programs[strings.TrimSpace(string(mark))]
+		program := p.Sys.Defined(strings.TrimSpace(string(mark)))
 		if program == nil {
 			p.Errorf("bash: line 1: %s: cannot execute binary file", argv[0])
 			return 126

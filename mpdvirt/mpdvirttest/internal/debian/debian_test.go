@@ -3,8 +3,10 @@ package debian
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,4 +164,26 @@ func TestNothingOutside(t *testing.T) {
 			t.Fatalf("%s: the folder outside now holds %v, %v", command, list, err)
 		}
 	}
+}
+
+// Programs are installed while others run.
+func TestInstallMeanwhile(t *testing.T) {
+	p, _, _ := newProcess(t, "")
+	nothing := func(context.Context, *Process, []string) int { return 0 }
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			q := *p
+			q.Stdout, q.Stderr = io.Discard, io.Discard
+			for range 500 {
+				if status := q.Run(t.Context(), []string{"true"}); status != 0 {
+					t.Errorf("true: status %d", status)
+				}
+				if err := p.Sys.Install("nothing", nothing); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
