@@ -3,6 +3,7 @@ module github.com/mutms/mpd-virt-macos
 go 1.26.0
 
 require (
+	github.com/aymanbagabas/go-udiff v0.4.1
 	github.com/gofrs/flock v0.13.1
 	github.com/google/go-cmdtest v0.4.0
 	github.com/google/go-cmp v0.7.0

@@ -55,7 +55,11 @@ func (m *Manager) built(ctx context.Context, r *run, c creating, t *target, on H
 			Octet: r.octet, Arch: on.Arch, RAM: t.journal.Making.RAM, Cores: on.cores(),
 			MAC: mac, Disk: disk, Seed: seed,
 		}
-		made, err := c.Create(ctx, spec, func(line string) { r.emit(Event{Kind: StepOutput, Step: StepCreate, Text: line}) })
+		made := standin(r.octet)
+		err = m.does(c, r.octet, func() (err error) {
+			made, err = c.Create(ctx, spec, func(line string) { r.emit(Event{Kind: StepOutput, Step: StepCreate, Text: line}) })
+			return err
+		}, "create %s", r.octet.VMName())
 		if err != nil && made.UUID == "" && ctx.Err() == nil {
 			// Nothing was made: a VM of this name is somebody else's.
 			t.journal.Begun = false
@@ -85,6 +89,10 @@ func (m *Manager) imageFor(ctx context.Context, r *run, t *target, on Host) (fro
 			return "", err
 		}
 		from.Packed = true
+		if m.rehearsal != nil {
+			from.Path, err = m.rehearsal.fetch(m, source)
+			return filepath.Base(from.Path) + " is in the cache", err
+		}
 		from.Path, err = image.Fetch(ctx, image.Options{
 			Dir: m.cache(), Source: source, Transport: m.cfg.Transport, DialContext: m.cfg.DialContext,
 			Progress: r.progress(StepImage),
@@ -117,6 +125,9 @@ func (r *run) progress(step string) func(done, total int64) {
 
 // disk makes the disk of the VM.
 func (m *Manager) disk(ctx context.Context, r *run, t *target, from image.Image, to string) (string, error) {
+	if m.rehearsal != nil {
+		return "", m.rehearsal.unpack(ctx, m, t, from, to)
+	}
 	raw := from.Path
 	if from.Packed {
 		var err error
@@ -150,6 +161,9 @@ func (m *Manager) seeded(ctx context.Context, r *run, t *target, file string) (n
 	defer clear(private)
 	random := make([]byte, 8+6)
 	rand.Read(random) // never fails
+	if m.rehearsal != nil {
+		copy(random[8:], standinMAC)
+	}
 	mac := net.HardwareAddr(random[8:])
 	mac[0] = mac[0]&^1 | 2 // of one machine, and of nobody's making
 	j := t.journal

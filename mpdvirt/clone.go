@@ -113,11 +113,16 @@ func (m *Manager) made(ctx context.Context, r *run, c cloning, t *target) (warni
 	if err != nil {
 		return warnings, err
 	}
-	err = r.step(StepStart, func() (string, error) { return "running", c.Start(ctx, j.UUID) })
+	err = r.step(StepStart, func() (string, error) { return "running", m.turnOn(ctx, c, j.Octet, j.UUID) })
 	if err != nil {
 		return warnings, err
 	}
 	return warnings, r.step(StepLease, func() (string, error) {
+		if m.rehearsal.gone(j.Octet) {
+			m.rehearsal.wait("%s tells its address", j.Octet.VMName())
+			j.Seen(netip.MustParseAddr(standinAddr))
+			return "", j.Save()
+		}
 		addr, err := leased(ctx, r, c, j)
 		if err == nil {
 			err = alone(ctx, c, j, addr)
@@ -148,14 +153,21 @@ func (m *Manager) cloned(ctx context.Context, r *run, c cloning, t *target) ([]s
 		if err := m.remade(t); err != nil {
 			return nil, err
 		}
-		made, err = c.Clone(ctx, j.Making.Spec(j.Octet), progress)
+		made = standin(j.Octet)
+		err = m.does(c, j.Octet, func() error {
+			made, err = c.Clone(ctx, j.Making.Spec(j.Octet), progress)
+			return err
+		}, "clone %s as %s", j.Making.Template, j.Octet.VMName())
 		if err != nil && made.UUID == "" && ctx.Err() == nil {
 			return nil, errors.Join(err, m.forgetOrder(ctx, c, j.Octet, err))
 		}
 	case err == nil && machine.State == hypervisor.Stopped && !j.First.IsValid():
 		// The earlier run may have ended before the sizes were set.
 		if z, ok := c.(hypervisor.Resizer); ok {
-			made.Warnings, err = z.Resize(ctx, machine.UUID, j.Making.Spec(j.Octet), progress)
+			err = m.does(c, j.Octet, func() error {
+				made.Warnings, err = z.Resize(ctx, machine.UUID, j.Making.Spec(j.Octet), progress)
+				return err
+			}, "set the sizes of %s", j.Octet.VMName())
 		}
 	}
 	return made.Warnings, t.recorded(made.UUID, err)

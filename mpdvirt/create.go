@@ -192,7 +192,7 @@ func (m *Manager) created(ctx context.Context, r *run, c creating, t *target, on
 	err := m.firstLife(ctx, r, c, t, on, false)
 	// Which network macOS gives to VMs is only certain once one runs.
 	if moved := (*movedError)(nil); errors.As(err, &moved) {
-		if err = m.discard(ctx, c, t); err == nil {
+		if err = m.discard(ctx, r, c, t); err == nil {
 			t.journal.Canonical = r.octet.In(moved.now.Addr())
 			err = m.login(ctx, r, t).unanswered(ctx, t.journal.Canonical)
 		}
@@ -225,12 +225,12 @@ func (m *Manager) firstLife(ctx context.Context, r *run, c creating, t *target, 
 	if err != nil {
 		return err
 	}
-	return r.step(StepStart, func() (string, error) { return "running", c.Start(ctx, t.journal.UUID) })
+	return r.step(StepStart, func() (string, error) { return "running", m.turnOn(ctx, c, r.octet, t.journal.UUID) })
 }
 
 // undo takes away what was made, because of err.
 func (m *Manager) undo(ctx context.Context, r *run, c creating, t *target, err error) error {
-	if left := m.discard(ctx, c, t); left != nil {
+	if left := m.discard(ctx, r, c, t); left != nil {
 		return t.resumable(hint.Wrap(fmt.Errorf("%w; and what was made could not be removed: %w", err, left), hint.Of(err)))
 	}
 	if t.journal.UUID != "" {
@@ -246,7 +246,7 @@ func (m *Manager) undo(ctx context.Context, r *run, c creating, t *target, err e
 }
 
 // discard destroys the VM of the order, if there is one.
-func (m *Manager) discard(ctx context.Context, c creating, t *target) error {
+func (m *Manager) discard(ctx context.Context, r *run, c creating, t *target) error {
 	machine, err := t.ours(ctx, netip.Addr{})
 	if errors.Is(err, hypervisor.ErrNoMachine) {
 		return nil
@@ -254,5 +254,5 @@ func (m *Manager) discard(ctx context.Context, c creating, t *target) error {
 	if err != nil {
 		return err
 	}
-	return c.Delete(ctx, machine.UUID)
+	return m.destroy(ctx, c, r.octet, machine.UUID)
 }

@@ -54,7 +54,7 @@ func (m *Manager) Delete(ctx context.Context, req DeleteRequest) (*DeleteResult,
 		return nil, r.fail(err)
 	}
 	if doomed != nil && doomed.backend != nil {
-		if err := doomed.backend.Delete(ctx, doomed.uuid); err != nil {
+		if err := m.destroy(ctx, doomed.backend, r.octet, doomed.uuid); err != nil {
 			return nil, r.fail(fmt.Errorf("nothing is forgotten, because the VM could not be destroyed: %w", err))
 		}
 	}
@@ -86,7 +86,7 @@ func (m *Manager) deletable(o Octet) (entry registry.Entry, unfinished bool, err
 
 // doomed is a VM that delete destroys.
 type doomed struct {
-	backend hypervisor.Lifecycle // nil: there is nothing to be destroyed
+	backend managing // nil: there is nothing to be destroyed
 	uuid    string
 	gone    bool // the hypervisor does not list it any more
 }
@@ -133,6 +133,11 @@ func (m *Manager) doomed(ctx context.Context, req DeleteRequest, e registry.Entr
 	return &doomed{c, machine.UUID, false}, err
 }
 
+// destroy destroys a VM and its disk.
+func (m *Manager) destroy(ctx context.Context, l managing, o Octet, uuid string) error {
+	return m.does(l, o, func() error { return l.Delete(ctx, uuid) }, "destroy %s, %s, and its disk", o.VMName(), uuid)
+}
+
 // located is the VM with the recorded UUID, whatever its name.
 func (m *Manager) located(ctx context.Context, e registry.Entry) (hypervisor.Machine, error) {
 	b, err := m.backend(e.Backend)
@@ -160,12 +165,12 @@ func leftWhy(e registry.Entry, unfinished, keep bool) string {
 
 // destroyer is the backend of a VM if it can destroy it, nil if it manages no
 // VMs.
-func (m *Manager) destroyer(ctx context.Context, e registry.Entry) (hypervisor.Lifecycle, error) {
+func (m *Manager) destroyer(ctx context.Context, e registry.Entry) (managing, error) {
 	b, err := m.backend(e.Backend)
 	if err != nil {
 		return nil, hint.Wrap(err, keepVM(e.Octet))
 	}
-	l, _ := b.(hypervisor.Lifecycle)
+	l, _ := b.(managing)
 	if l != nil && e.UUID == "" {
 		return nil, hint.Wrap(m.noUUID(e), keepVM(e.Octet))
 	}

@@ -28,7 +28,7 @@ func (m *Manager) firstBoot(ctx context.Context, r *run, c creating, t *target, 
 	var moved *movedError
 	err := r.step(StepFirstBoot, func() (string, error) {
 		if j.Seed == "" {
-			seed, err := c.Seed(ctx, j.UUID)
+			seed, err := m.seedOf(ctx, c, j.UUID)
 			if err != nil {
 				return "", err
 			}
@@ -37,7 +37,7 @@ func (m *Manager) firstBoot(ctx context.Context, r *run, c creating, t *target, 
 				return "", err
 			}
 		}
-		if err := c.Start(ctx, j.UUID); err != nil {
+		if err := m.turnOn(ctx, c, r.octet, j.UUID); err != nil {
 			return "", err
 		}
 		err := sameNetwork(ctx, c, j.Canonical)
@@ -56,9 +56,9 @@ func (m *Manager) firstBoot(ctx context.Context, r *run, c creating, t *target, 
 		return err
 	}
 	return r.step(StepSeed, func() (string, error) {
-		err := c.Shutdown(ctx, j.UUID)
+		err := m.does(c, r.octet, func() error { return c.Shutdown(ctx, j.UUID) }, "shut %s down", r.octet.VMName())
 		if err == nil {
-			err = c.Detach(ctx, j.UUID, j.Seed)
+			err = m.does(c, r.octet, func() error { return c.Detach(ctx, j.UUID, j.Seed) }, "take the seed from %s", r.octet.VMName())
 		}
 		if err != nil {
 			return "", fmt.Errorf("its seed, in which its host key is, may still be attached: %w", err)
@@ -67,6 +67,14 @@ func (m *Manager) firstBoot(ctx context.Context, r *run, c creating, t *target, 
 		j.Seen(j.Canonical)
 		return "its seed, in which its host key was, is gone", j.Save()
 	})
+}
+
+// seedOf is the drive with the seed.
+func (m *Manager) seedOf(ctx context.Context, c creating, uuid string) (string, error) {
+	if m.rehearsal != nil && !can[hypervisor.Rehearser](c) && uuid == hypervisor.NilUUID {
+		return uuid, nil // no drive is named then
+	}
+	return c.Seed(ctx, uuid)
 }
 
 // movedError says that VMs get addresses in another network than the one for
@@ -106,6 +114,10 @@ exit 0
 
 // provisioned waits until the VM has let us in and cloud-init is done.
 func (m *Manager) provisioned(ctx context.Context, r *run, t *target) (string, error) {
+	if m.rehearsal != nil {
+		m.rehearsal.wait("%s@%s can be logged in to, and cloud-init is done", t.journal.User, t.journal.Canonical)
+		return "", nil
+	}
 	tell := func(text string) { r.emit(Event{Kind: StepOutput, Step: StepFirstBoot, Text: text}) }
 	login := m.login(ctx, r, t)
 	end := time.Now().Add(firstBootLimit)

@@ -31,8 +31,12 @@ func (m *Manager) Start(ctx context.Context, req StartRequest) (*Report, error) 
 		return nil, r.fail(err)
 	}
 	defer unlock()
-	if err := l.Start(ctx, t.known.UUID); err != nil {
+	if err := m.turnOn(ctx, l, t.known.Octet, t.known.UUID); err != nil {
 		return nil, r.fail(gone(err, t.known.Octet))
+	}
+	if m.rehearsal != nil {
+		m.rehearsal.wait("%s@%s can be logged in to, and diag has looked whether all of it works", t.known.User, t.known.Addr)
+		return nil, nil
 	}
 	conn, err := m.login(ctx, r, t).dial(ctx, []netip.Addr{t.known.Addr}, startLimit)
 	if err != nil {
@@ -58,9 +62,16 @@ func (m *Manager) Stop(ctx context.Context, req StopRequest) error {
 	}
 	defer unlock()
 	if req.Kill {
-		return r.fail(gone(l.Kill(ctx, t.known.UUID), t.known.Octet))
+		err = m.does(l, r.octet, func() error { return l.Kill(ctx, t.known.UUID) }, "cut the power of %s, %s", r.octet.VMName(), t.known.UUID)
+	} else {
+		err = m.does(l, r.octet, func() error { return l.Suspend(ctx, t.known.UUID) }, "save the memory of %s, %s, and stop it", r.octet.VMName(), t.known.UUID)
 	}
-	return r.fail(gone(l.Suspend(ctx, t.known.UUID), t.known.Octet))
+	return r.fail(gone(err, t.known.Octet))
+}
+
+// turnOn starts a VM.
+func (m *Manager) turnOn(ctx context.Context, l managing, o Octet, uuid string) error {
+	return m.does(l, o, func() error { return l.Start(ctx, uuid) }, "turn on %s, %s", o.VMName(), uuid)
 }
 
 // gone adds to an error that says that the VM is no more what to do then.
@@ -72,7 +83,7 @@ func gone(err error, o Octet) error {
 }
 
 // managed is a registered VM whose backend can turn it on and off, locked.
-func (m *Manager) managed(ctx context.Context, r *run) (*target, hypervisor.Lifecycle, func() error, error) {
+func (m *Manager) managed(ctx context.Context, r *run) (*target, managing, func() error, error) {
 	e, err := m.registered(r.octet)
 	if err != nil {
 		return nil, nil, nil, err
@@ -81,7 +92,7 @@ func (m *Manager) managed(ctx context.Context, r *run) (*target, hypervisor.Life
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	l, ok := b.(hypervisor.Lifecycle)
+	l, ok := b.(managing)
 	if !ok {
 		return nil, nil, nil, unsupported(b, r.verb+" VMs", "it manages no VMs",
 			fmt.Sprintf("turn %s on or off where it runs, then look at it:\nmpd-virt diag %s", e.Name(), e.Octet))

@@ -83,13 +83,15 @@ func (l *login) dialContext(ctx context.Context, network, address string) (net.C
 
 // dial logs in at the first of addrs that answers; see bootstrap.Config.Dial.
 func (l *login) dial(ctx context.Context, addrs []netip.Addr, limit time.Duration) (*guest.Conn, error) {
-	if limit == 0 && len(addrs) == 1 {
-		if err := l.ready(ctx); err != nil {
-			return nil, err
+	return l.connected(ctx, addrs[0], func() (*guest.Conn, error) {
+		if limit == 0 && len(addrs) == 1 {
+			if err := l.ready(ctx); err != nil {
+				return nil, err
+			}
+			return guest.Dial(ctx, l.options(addrs[0]))
 		}
-		return guest.Dial(ctx, l.options(addrs[0]))
-	}
-	return l.await(ctx, addrs, limit, l.r.debug)
+		return l.await(ctx, addrs, limit, l.r.debug)
+	})
 }
 
 // await is dial with the news of a wait told to note.
@@ -134,7 +136,11 @@ func (l *login) pin(c *guest.Conn) error {
 	if known && l.hostKeys.Accept == "" {
 		return nil
 	}
-	if err := guest.WritePins(l.m.files, l.hostKeys.File, l.hostKeys.Name, []ssh.PublicKey{c.HostKey()}); err != nil {
+	files := l.m.files
+	if c.Absent() {
+		files = files.Opaque()
+	}
+	if err := guest.WritePins(files, l.hostKeys.File, l.hostKeys.Name, []ssh.PublicKey{c.HostKey()}); err != nil {
 		return fmt.Errorf("pin the host key: %w", err)
 	}
 	l.hostKeys.Pinned, l.hostKeys.Accept = true, ""
@@ -143,7 +149,7 @@ func (l *login) pin(c *guest.Conn) error {
 
 // repin makes keys the VM's only host keys.
 func (l *login) repin(keys []ssh.PublicKey) error {
-	if err := guest.WritePins(l.m.files, l.hostKeys.File, l.hostKeys.Name, keys); err != nil {
+	if err := guest.WritePins(l.m.files.Opaque(), l.hostKeys.File, l.hostKeys.Name, keys); err != nil {
 		return fmt.Errorf("pin the host keys: %w", err)
 	}
 	return nil

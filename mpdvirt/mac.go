@@ -35,6 +35,10 @@ func (m *Manager) runFixes(ctx context.Context, r *run, fixes []Fix) error {
 			commands = append(commands, f.command())
 		}
 	}
+	if m.rehearsal != nil {
+		m.rehearsal.asRoot(commands)
+		return nil
+	}
 	return m.mac(r).Sudo(ctx, commands, func(c macos.Command) { r.debug("run " + c.String()) })
 }
 

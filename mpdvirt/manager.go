@@ -36,6 +36,8 @@ type Manager struct {
 	keys  *identity.Store
 	alias sshconfig.Files
 	files *statefile.Files // nil is the disk
+	// rehearsal is not nil on the twin that makes a Plan.
+	rehearsal *rehearsal
 	// sshArgs make ssh read the configuration of cfg.Home: ssh itself looks
 	// at the account's home folder and ignores $HOME.
 	sshArgs []string

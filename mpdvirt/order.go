@@ -97,7 +97,7 @@ func (t *target) started(ctx context.Context, r *run, b managing) error {
 	return r.step(StepStart, func() (string, error) {
 		err := sameVM(ctx, b, *t.known)
 		if err == nil {
-			err = gone(b.Start(ctx, t.journal.UUID), t.journal.Octet)
+			err = gone(r.m.turnOn(ctx, b, t.journal.Octet, t.journal.UUID), t.journal.Octet)
 		}
 		return "running", err
 	})
@@ -201,6 +201,11 @@ func (t *target) ours(ctx context.Context, addr netip.Addr) (hypervisor.Machine,
 	j := t.journal
 	if j.UUID == "" && !j.Begun {
 		return hypervisor.Machine{}, fmt.Errorf("%s was not made yet: %w", j.Octet.VMName(), hypervisor.ErrNoMachine)
+	}
+	if j.UUID == hypervisor.NilUUID && !can[hypervisor.Rehearser](t.backend) {
+		machine := standin(j.Octet).Machine // whose backend would look for it in vain
+		machine.State = hypervisor.Running
+		return machine, nil
 	}
 	machine, err := t.backend.Locate(ctx, hypervisor.Query{Octet: j.Octet, UUID: j.UUID, Addr: addr})
 	if err != nil || j.UUID != "" || machine.State == hypervisor.Stopped {

@@ -63,7 +63,11 @@ func (m *Manager) busy(ctx context.Context, o Octet) bool {
 
 func (m *Manager) moveSome(ctx context.Context, r *run, vms []VM) ([]CAMove, error) {
 	moves := make([]CAMove, len(vms))
-	room := make(chan struct{}, movesAtOnce)
+	atOnce := movesAtOnce
+	if m.rehearsal != nil { // a plan is told one thing after the other
+		atOnce = 1
+	}
+	room := make(chan struct{}, atOnce)
 	var wg sync.WaitGroup
 	for i, vm := range vms {
 		wg.Go(func() {
@@ -156,7 +160,10 @@ func (m *Manager) within(r *run, id string) *Manager {
 			r.debug(e.Text)
 		}
 	}
-	return &Manager{cfg: cfg, state: m.state, keys: m.keys, alias: m.alias, sshArgs: m.sshArgs}
+	if m.rehearsal != nil { // which takes the steps as they are
+		cfg.Observer = m.cfg.Observer
+	}
+	return &Manager{cfg: cfg, state: m.state, keys: m.keys, alias: m.alias, files: m.files, sshArgs: m.sshArgs, rehearsal: m.rehearsal}
 }
 
 // moved counts the VMs that have the new CA.

@@ -23,11 +23,13 @@ type run struct {
 	m     *Manager
 	verb  string
 	octet Octet
-	log   *os.File // nil: this run keeps no log
+	log   *os.File // nil: this run keeps no log, or rehearses
+	begun bool     // openLog was called
 	steps []StepResult
 }
 
 func (m *Manager) begin(verb string, o Octet) *run {
+	m.rehearsal.about(verb, o)
 	return &run{m: m, verb: verb, octet: o, steps: []StepResult{}}
 }
 
@@ -96,11 +98,15 @@ const keptLogs = 20
 
 // openLog makes the log of this run. Names sort by time.
 func (r *run) openLog() error {
+	r.begun = true
 	dir := r.m.state.LogDir(r.octet)
 	for _, d := range []string{r.m.state.Dir(r.octet), dir} {
-		if err := statefile.EnsureDir(d); err != nil {
+		if err := r.m.files.EnsureDir(d); err != nil {
 			return err
 		}
+	}
+	if r.m.rehearsal != nil {
+		return nil
 	}
 	stamp := r.m.cfg.Now().Format("2006-01-02T15-04-05") + "-" + r.verb
 	for n := 1; ; n++ {

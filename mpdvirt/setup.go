@@ -77,7 +77,7 @@ func (m *Manager) setup(ctx context.Context, r *run, req SetupRequest, lock *sta
 	if err != nil {
 		return nil, r.fail(err)
 	}
-	if r.log == nil { // else this is the second half of a clone
+	if !r.begun { // else this is the second half of a clone
 		if err := r.openLog(); err != nil {
 			return nil, r.fail(err)
 		}
@@ -101,6 +101,7 @@ func (m *Manager) setup(ctx context.Context, r *run, req SetupRequest, lock *sta
 		Register: func(ctx context.Context) (string, bool, error) { return m.register(ctx, r, t) },
 		Ask:      m.ask(),
 		Held:     lock.Check,
+		Rehearse: m.teller(),
 		Now:      m.cfg.Now,
 		Observer: r.observer(),
 	})
@@ -124,6 +125,10 @@ func (m *Manager) setup(ctx context.Context, r *run, req SetupRequest, lock *sta
 func (m *Manager) concluded(ctx context.Context, r *run, res *SetupResult, conn *guest.Conn) error {
 	r.emit(Event{Kind: StepStarted, Step: "diag"})
 	start := m.cfg.Now()
+	if m.rehearsal != nil {
+		m.rehearsal.wait("diag has looked whether all of it works")
+		return nil
+	}
 	report := m.examine(ctx, r, conn)
 	if err := ctx.Err(); err != nil {
 		return err
@@ -140,7 +145,7 @@ func (m *Manager) concluded(ctx context.Context, r *run, res *SetupResult, conn 
 
 // ask is the pipeline's way to the person, nil if there is nobody.
 func (m *Manager) ask() func(context.Context, string, string) error {
-	if m.cfg.Prompter == nil {
+	if m.cfg.Prompter == nil || m.rehearsal != nil {
 		return nil
 	}
 	return m.cfg.Prompter.Pause
@@ -174,7 +179,8 @@ func (m *Manager) register(ctx context.Context, r *run, t *target) (summary stri
 	a, adopter := t.backend.(hypervisor.Adopter)
 	if adopter {
 		machine := hypervisor.Machine{UUID: want.UUID, Name: want.Name(), Addr: want.Addr}
-		if err := a.Adopted(ctx, want.Octet, machine); err != nil {
+		err := m.does(t.backend, want.Octet, func() error { return a.Adopted(ctx, want.Octet, machine) }, "adopt %s", want.Name())
+		if err != nil {
 			return "", true, fmt.Errorf("tell %s of the adoption: %w", t.backend.Name(), err)
 		}
 	}

@@ -93,7 +93,7 @@ func (m *Manager) trust(ctx context.Context, r *run, ca *identity.CA, previous [
 	res := &TrustResult{Schema: TrustSchema, CAs: []CATrust{}}
 	var commands []macos.Command
 	for i, c := range append([]*identity.CA{ca}, previous...) {
-		verdict, err := mac.Verify(ctx, c.File)
+		verdict, err := m.verify(ctx, mac, c)
 		res.CAs = append(res.CAs, trustIn(c, i == 0, verdict))
 		switch {
 		case verdict == macos.Untrusted:
@@ -114,6 +114,18 @@ func (m *Manager) trust(ctx context.Context, r *run, ca *identity.CA, previous [
 		return res, err
 	}
 	return res, m.trusted(ctx, r, mac, ca, previous, res, err)
+}
+
+// verify asks macOS whether it trusts a CA. One that is new in a rehearsal it does
+// not know.
+func (m *Manager) verify(ctx context.Context, mac *macos.Mac, c *identity.CA) (macos.Trust, error) {
+	switch {
+	case !m.files.Pending(c.File):
+		return mac.Verify(ctx, c.File)
+	case c.File == m.keys.CACertFile():
+		return macos.Untrusted, nil
+	}
+	return macos.TrustUnclear, nil
 }
 
 // refusedTrust is why macOS cannot be made to trust a CA; nil if it does.

@@ -88,7 +88,7 @@ func (m *Manager) traces(ctx context.Context, mac *macos.Mac, cas []*identity.CA
 	t.unclear = err
 	ours, _ := m.keys.Roots() // whoever asks for damage has asked before
 	for _, c := range cas {
-		verdict, err := mac.Verify(ctx, c.File)
+		verdict, err := m.verify(ctx, mac, c)
 		if err != nil && t.unclear != nil {
 			return nil, t.unclear
 		}

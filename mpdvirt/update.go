@@ -51,7 +51,7 @@ func (m *Manager) update(ctx context.Context, r *run, t *target, res *SetupResul
 	defer conn.Close()
 	cfg := bootstrap.Config{
 		Octet: r.octet, User: t.journal.User, Journal: t.journal,
-		Held: lock.Check, Now: m.cfg.Now, Observer: r.observer(),
+		Held: lock.Check, Rehearse: m.teller(), Now: m.cfg.Now, Observer: r.observer(),
 	}
 	if err := bootstrap.Update(ctx, conn, cfg); err != nil {
 		return err

@@ -67,6 +67,9 @@ func connect(ctx context.Context, r *run) (string, error) {
 	}
 	r.conn = conn
 	known := r.Journal.HostKey
+	if conn.Absent() && known != "" { // it will be the key that is pinned
+		return "", nil
+	}
 	fingerprint := ssh.FingerprintSHA256(conn.HostKey())
 	if fingerprint != known {
 		r.Journal.void()
@@ -124,6 +127,9 @@ const maxSkew = 24 * time.Hour
 // gate refuses machines on which the scripts would fail or do harm, before
 // anything is pushed to them.
 func gate(_ context.Context, r *run) (string, error) {
+	if r.conn.Absent() {
+		return "", nil
+	}
 	f := r.facts
 	if f.System != "Linux" || f.ID != "debian" || f.Codename != "trixie" {
 		return "", refused{fmt.Errorf("it runs %s, but mpd needs Debian trixie", system(f))}

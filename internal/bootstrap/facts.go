@@ -72,6 +72,9 @@ if [ "$(systemctl is-active wg-quick@mpd0 2>/dev/null)" = active ]; then
 fi
 `
 
+// defaultOption makes mpd set itself up, unless its help names the other one.
+const defaultOption = "--setup"
+
 // Facts is what one survey of a VM found. Every text in it comes from the VM:
 // it is cleaned of control characters and otherwise untrusted.
 type Facts struct {
@@ -117,7 +120,7 @@ func survey(ctx context.Context, c *guest.Conn, dns bool) (Facts, error) {
 // parseFacts reads the survey's KEY=value lines. An unknown key is an error:
 // the text is ours, so somebody else must have printed it.
 func parseFacts(out []byte) (Facts, error) {
-	f := Facts{Files: map[string]FileFact{}, SetupOption: "--setup"}
+	f := Facts{Files: map[string]FileFact{}, SetupOption: defaultOption}
 	for line := range bytes.Lines(out) {
 		key, value, _ := strings.Cut(strings.TrimSuffix(string(line), "\n"), "=")
 		if err := f.set(key, value); err != nil {

@@ -25,6 +25,9 @@ func free(ctx context.Context, r *run) (string, error) {
 	if r.conn.Addr().Addr() == want {
 		return want.String() + " is this VM's", nil
 	}
+	if r.conn.Absent() { // and so cannot be told from others
+		return "", nil
+	}
 	err := r.Free(ctx, want, r.conn.HostKey())
 	switch {
 	case ctx.Err() != nil:
@@ -46,7 +49,7 @@ func network(ctx context.Context, r *run) (string, error) {
 	}
 	s := cloneScript(StepNetwork, r.output(StepNetwork), r.Octet.String())
 	s.Limit = networkLimit
-	if was == want {
+	if was == want || r.Rehearse != nil {
 		err := r.conn.Run(ctx, s)
 		if err == nil {
 			return want.String() + ", as before", nil
@@ -159,7 +162,7 @@ func register(ctx context.Context, r *run) (string, error) {
 		return "", err
 	}
 	summary, restarted, err := r.Register(ctx)
-	if err != nil || !restarted {
+	if err != nil || !restarted || r.Rehearse != nil {
 		return summary, err
 	}
 	if err := r.look(ctx, StepRegister); !errors.As(err, new(*guest.LostError)) {
@@ -192,6 +195,9 @@ done </proc/locks
 // the old network manager; so we wait before, and once more if apt failed
 // while somebody held it.
 func packages(ctx context.Context, r *run) (string, error) {
+	if r.Rehearse != nil {
+		return script(StepPackages)(ctx, r)
+	}
 	for try := 1; ; try++ {
 		if err := r.waitForLock(ctx); err != nil {
 			return "", err

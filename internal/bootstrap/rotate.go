@@ -59,9 +59,12 @@ const rejoinLimit = 30 * time.Second
 // the change is on its way both sets are, so that a run which dies finds the
 // VM again. Nothing secret of the Mac's has been sent by then.
 func rotate(ctx context.Context, r *run) (string, error) {
-	out, err := r.conn.Query(ctx, guest.Script{Name: StepRotate, Text: newKeysText, Args: []string{r.Octet.VMName()}, Limit: 2 * time.Minute})
+	out, err := r.conn.Query(ctx, guest.Script{Name: StepRotate, Text: newKeysText, Args: []string{r.Octet.VMName()}, Limit: 2 * time.Minute, Changes: true})
 	if err != nil {
 		return "", fmt.Errorf("make new host keys: %w", err)
+	}
+	if r.Rehearse != nil {
+		return "", r.rehearseRotate(ctx)
 	}
 	keys, err := publicKeys(out)
 	if err != nil {
@@ -71,8 +74,8 @@ func rotate(ctx context.Context, r *run) (string, error) {
 		return "", err
 	}
 	id := newMachineID()
-	if _, err := r.conn.Query(ctx, guest.Script{Name: StepRotate, Text: takeKeysText, Args: []string{id}, Limit: time.Minute}); err != nil {
-		return "", fmt.Errorf("take the new host keys: %w", err)
+	if err := r.takeKeys(ctx, id); err != nil {
+		return "", err
 	}
 	at := r.conn.Addr().Addr()
 	old := ssh.FingerprintSHA256(r.conn.HostKey())
@@ -99,6 +102,31 @@ func rotate(ctx context.Context, r *run) (string, error) {
 		return "", errors.New("the VM's machine-id is not the new one")
 	}
 	return "new host keys (" + clipped(now) + ") and a new machine-id", nil
+}
+
+// takeKeys puts the new keys and the machine-id in their place.
+func (r *run) takeKeys(ctx context.Context, id string) error {
+	_, err := r.conn.Query(ctx, guest.Script{Name: StepRotate, Text: takeKeysText, Args: []string{id}, Limit: time.Minute, Changes: true})
+	if err != nil {
+		return fmt.Errorf("take the new host keys: %w", err)
+	}
+	return nil
+}
+
+// StandinMachineID stands, in a rehearsal, for the machine-id of a clone, which
+// is made at random.
+const StandinMachineID = "MACHINE-ID"
+
+// rehearseRotate is the rest of rotate for a VM that has made no new keys.
+func (r *run) rehearseRotate(ctx context.Context) error {
+	if err := r.Repin([]ssh.PublicKey{r.conn.HostKey()}); err != nil {
+		return err
+	}
+	if err := r.takeKeys(ctx, StandinMachineID); err != nil {
+		return err
+	}
+	r.Journal.Rotate = false
+	return r.Journal.Save()
 }
 
 // newMachineID makes one as systemd does: a random UUID (version 4) without

@@ -47,6 +47,10 @@ trap 'rm -f "$1"' EXIT
 MPD_REPO=$2 MPD_BRANCH=$3 bash "$1"
 `
 
+// StandinFile stands, in a rehearsal, for the file that a step's script is
+// downloaded to, whose name is another one each time.
+const StandinFile = "/tmp/mpd-virt.RANDOM"
+
 // tempName is what a path printed by fetchText looks like.
 var tempName = regexp.MustCompile(`^/tmp/mpd-virt\.[A-Za-z0-9]+$`)
 
@@ -55,7 +59,9 @@ func fetched(id string) func(context.Context, *run) (string, error) {
 	return func(ctx context.Context, r *run) (string, error) {
 		source := r.Journal.Source
 		url := source.URL(id)
-		out, err := r.conn.Query(ctx, guest.Script{Name: id, Text: fetchText, Args: []string{url}, Limit: 5 * time.Minute})
+		out, err := r.conn.Query(ctx, guest.Script{
+			Name: id, Text: fetchText, Args: []string{url}, Limit: 5 * time.Minute, Changes: true, Standin: StandinFile,
+		})
 		if err != nil {
 			return "", hint.Wrap(fmt.Errorf("fetch %s: %w", url, err),
 				"wget's status 4 (curl's 6, 7, 28) is the network, 5 (curl's 60) a certificate, 8 (curl's 22) an answer such as \"not found\": is the branch right?\n"+

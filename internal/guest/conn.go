@@ -25,6 +25,7 @@ type Conn struct {
 	identity string
 	tap      *tap
 	peer     ssh.Conn
+	teller   Teller // nil: it is for real
 
 	ended      chan struct{} // closed when the transport is gone
 	background sync.WaitGroup
@@ -133,6 +134,9 @@ func (c *Conn) Identity() string { return c.identity }
 // Close ends the connection and what runs over it, with a *LostError, and
 // waits until no goroutine of it is left. It returns nil, also when repeated.
 func (c *Conn) Close() error {
+	if c.Absent() {
+		return nil
+	}
 	c.fail(errClosed)
 	c.background.Wait()
 	return nil

@@ -36,6 +36,10 @@ type Script struct {
 	Idle time.Duration
 	// Limit bounds the whole; zero means no bound.
 	Limit time.Duration
+	// Changes says of a script for Query that it changes the VM, which those for
+	// Run always do, and Standin is what a rehearsal takes for its answer.
+	Changes bool
+	Standin string
 }
 
 // maxLine is how long a command line may be: Linux gives one argument 128 KiB.
@@ -49,6 +53,9 @@ const maxAnswer = 64 << 10
 // or Limit passed, or the context's. When ctx ends the script gets SIGTERM and
 // the call returns within a second, if need be by closing the connection.
 func (c *Conn) Run(ctx context.Context, s Script) error {
+	if told, err := c.told(ctx, s, true); told || err != nil {
+		return err
+	}
 	begin := marker()
 	text := "printf '\\n%s\\n' " + begin + "; " + s.Text
 	out := newOutput(s.Output)
@@ -68,6 +75,9 @@ func (c *Conn) Run(ctx context.Context, s Script) error {
 // most 64 KiB. What the account's start-up files print is not part of it, and an
 // answer that was cut is an error. Other errors are those of Run.
 func (c *Conn) Query(ctx context.Context, s Script) ([]byte, error) {
+	if told, err := c.told(ctx, s, s.Changes); told || err != nil {
+		return []byte(s.Standin), err
+	}
 	begin, end := marker(), marker()
 	// A subshell, so that an exit in the text does not skip the end.
 	text := "printf '%s\\n' " + begin + "\n(" + s.Text + "\n); s=$?; printf '%s\\n' " + end + "; exit $s"

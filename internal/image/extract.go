@@ -78,7 +78,7 @@ func unpack(outer context.Context, run hypervisor.Runner, archive, fresh string)
 			cancel(err)
 		}
 	}()
-	_, err := runTar(ctx, run, "-xJSf", archive, "-C", fresh, member)
+	_, err := runTar(ctx, run, unpackArgs(archive, fresh)...)
 	if err != nil {
 		cancel(err)
 	}
@@ -102,11 +102,17 @@ func checkList(ctx context.Context, run hypervisor.Runner, archive string) error
 	return nil
 }
 
+const tarTool = "tar"
+
+func unpackArgs(archive, fresh string) []string {
+	return []string{"-xJSf", archive, "-C", fresh, member}
+}
+
 // runTar runs the system's tar. -J says what GNU tar guesses only from a file's
 // name. -S lets bsdtar make holes where the archive has none; those that it has,
 // as Debian's, both keep.
 func runTar(ctx context.Context, run hypervisor.Runner, args ...string) (string, error) {
-	res, err := run(ctx, hypervisor.Command{Argv: append([]string{"tar"}, args...), Limit: extractLimit})
+	res, err := run(ctx, hypervisor.Command{Argv: append([]string{tarTool}, args...), Limit: extractLimit})
 	if err != nil {
 		return "", err
 	}

@@ -42,7 +42,7 @@ func Raw(ctx context.Context, o RawOptions) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	path = filepath.Join(o.Dir, of[:32]+".raw")
+	path = rawFile(o.Dir, of)
 	if good, err := isWhole(ctx, path, of); err != nil || good {
 		return path, err
 	}
@@ -72,6 +72,9 @@ type stamp struct {
 	Archive string `json:"archive"` // SHA-512 of the archive
 	Content string `json:"content"` // as contentSum makes it
 }
+
+// rawFile is the disk of an archive with that SHA-512.
+func rawFile(dir, sha512 string) string { return filepath.Join(dir, sha512[:32]+".raw") }
 
 func stampFile(raw string) string { return raw + ".json" }
 

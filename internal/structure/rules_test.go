@@ -35,6 +35,7 @@ var rules = []rule{
 	{"no test code is shipped", "cmd/mpd-virt reaches no test code by its imports", findShippedTests},
 	{"no cgo", "nothing needs a C compiler", findCgo},
 	{"writes", "only internal/statefile writes files: atomically, with the right mode, through no link", findWrites},
+	{"drafts", "verbs change files through a statefile.Files, so that a plan can give them a draft", findPastDrafts},
 	{"comments", "every exported name has a comment that starts with it, every package one that says what it is for", findComments},
 	{"file length", "a file of code has at most 400 lines", findLongFiles},
 	{"variables", "packages keep no state: a variable of a package is an error, a regular expression, an interface check or a listed table", findVariables},
@@ -219,6 +220,23 @@ func testCode(p string) bool {
 }
 
 func findCgo(t tree) []finding { return importsOf(t, []string{"C"}, in()) }
+
+// findPastDrafts finds, below the verbs, what would change the disk in a plan, too.
+// The image is not among them: a plan does not call what downloads it.
+func findPastDrafts(t tree) []finding {
+	var functions []string
+	for _, name := range []string{"Write", "WriteThrough", "EnsureDir", "RemoveDir", "RemoveTemps", "Tighten", "Acquire"} {
+		functions = append(functions, module+"/internal/statefile."+name)
+	}
+	for _, name := range []string{"Remove", "RemoveAll", "Mkdir", "MkdirAll", "Chmod"} {
+		functions = append(functions, "os."+name)
+	}
+	verbs := in("mpdvirt", "internal/registry", "internal/identity", "internal/sshconfig", "internal/bootstrap", "internal/guest", "internal/cloudinit")
+	return usesOf(t.shipped(), functions, func(s *source, at ast.Node) bool {
+		// A plan keeps no log, and so removes none.
+		return !verbs(s) || s.within(played) || s.path == "mpdvirt/run.go" && s.function(at) == "pruneLogs"
+	})
+}
 
 func findWrites(t tree) []finding {
 	t = t.shipped()

@@ -86,6 +86,10 @@ func TestRulesFind(t *testing.T) {
 
 		{"no cgo", "cgo", "internal/x/x.go", `import "C"`, true},
 
+		{"drafts", "a write", "mpdvirt/x.go", `import "github.com/mutms/mpd-virt-macos/internal/statefile"; func f() { statefile.Write("", nil, 0) }`, true},
+		{"drafts", "a removal", "internal/identity/x.go", `import "os"; func f() { os.Remove("") }`, true},
+		{"drafts", "through files", "mpdvirt/x.go", `import "github.com/mutms/mpd-virt-macos/internal/statefile"; func f(in *statefile.Files) { in.Write("", nil, 0) }`, false},
+		{"drafts", "a download", "internal/image/x.go", `import "os"; func f() { os.Remove("") }`, false},
 		{"writes", "write", "mpdvirt/x.go", `import "os"; func f() { os.WriteFile("", nil, 0) }`, true},
 		{"writes", "rename", "cmd/mpd-virt/internal/cli/x.go", `import "os"; func f() { os.Rename("", "") }`, true},
 		{"writes", "open to write", "mpdvirt/x.go", `import "os"; func f() { os.OpenFile("", os.O_RDONLY|os.O_CREATE, 0) }`, true},

@@ -55,6 +55,7 @@ func backendDefaultVerb() verb {
 		short:    "set the backend that is meant if --backend is not given",
 		about:    `Applies to VMs that are made or adopted later; a registered VM keeps its backend.`,
 		examples: []string{"mpd-virt backend set-default general", "mpd-virt backend list"},
+		plans:    true,
 		define: func(f *flags) action {
 			var name string
 			f.operand("NAME", textInto(&name))
@@ -62,6 +63,9 @@ func backendDefaultVerb() verb {
 				m, err := a.manager(noAsk)
 				if err != nil {
 					return err
+				}
+				if a.dryRun {
+					return a.plan(ctx, m, mpdvirt.DefaultBackendRequest{Name: name})
 				}
 				if err := m.SetDefaultBackend(ctx, name); err != nil {
 					return err

@@ -23,6 +23,7 @@ until it is deleted.`,
 			"mpd-virt ca rotate --yes --json",
 		},
 		waits: true,
+		plans: true,
 		define: func(f *flags) action {
 			var req mpdvirt.CARotateRequest
 			f.bool("yes", &req.Yes, "do not ask; sudo and macOS do all the same")
@@ -30,6 +31,9 @@ until it is deleted.`,
 				m, err := a.manager(mayAsk)
 				if err != nil {
 					return err
+				}
+				if a.dryRun {
+					return a.plan(ctx, m, req)
 				}
 				res, err := m.CARotate(ctx, req)
 				return a.writeCARotate(res, err)

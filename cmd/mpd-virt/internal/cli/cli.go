@@ -82,6 +82,7 @@ type app struct {
 	debug    bool
 	verbose  bool
 	json     bool
+	dryRun   bool
 	wait     time.Duration
 	events   eventStream // events, for programs
 }

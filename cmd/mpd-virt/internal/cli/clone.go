@@ -21,6 +21,7 @@ never takes over a VM that has the name or the address already.`,
 			"mpd-virt clone 150 --backend=parallels --template=mpd-template-trixie --linked --vm-ram=8G",
 		},
 		exits: []int{exitUnhealthy, exitRefused, exitBusy},
+		plans: true,
 		define: func(f *flags) action {
 			var req mpdvirt.CloneRequest
 			var yes, silent bool
@@ -41,6 +42,9 @@ never takes over a VM that has the name or the address already.`,
 				m, err := a.manager(asking(!yes && !silent))
 				if err != nil {
 					return err
+				}
+				if a.dryRun {
+					return a.plan(ctx, m, req)
 				}
 				res, err := m.Clone(ctx, req)
 				return a.writeSetup(res, err, "made and set up")

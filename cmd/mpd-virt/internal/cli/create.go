@@ -22,6 +22,7 @@ the VM's first boot fails, the VM is removed again, or with --keep left to be lo
 			"mpd-virt create 150 --backend=utm --username=dev --vm-ram=8G --vm-disk=80G",
 		},
 		exits: []int{exitUnhealthy, exitRefused, exitBusy},
+		plans: true,
 		define: func(f *flags) action {
 			var req mpdvirt.CreateRequest
 			var yes, silent bool
@@ -50,6 +51,9 @@ the VM's first boot fails, the VM is removed again, or with --keep left to be lo
 				m, err := a.manager(asking(!yes && !silent))
 				if err != nil {
 					return err
+				}
+				if a.dryRun {
+					return a.plan(ctx, m, req)
 				}
 				res, err := m.Create(ctx, req)
 				return a.writeSetup(res, err, "made and set up")

@@ -21,6 +21,7 @@ with the same number fits them at once.`,
 			"mpd-virt delete 150 --keep-vm --yes",
 		},
 		exits: []int{exitRefused, exitBusy},
+		plans: true,
 		define: func(f *flags) action {
 			var req mpdvirt.DeleteRequest
 			f.octet(&req.Octet)
@@ -30,6 +31,9 @@ with the same number fits them at once.`,
 				m, err := a.manager(mayAsk)
 				if err != nil {
 					return err
+				}
+				if a.dryRun {
+					return a.plan(ctx, m, req)
 				}
 				res, err := m.Delete(ctx, req)
 				return a.writeDelete(res, err)

@@ -21,6 +21,7 @@ Only the first kind changes the exit code.`,
 			"mpd-virt diag 150 --json",
 		},
 		exits: []int{exitUnhealthy, exitRefused},
+		plans: true,
 		define: func(f *flags) action {
 			var req mpdvirt.DiagRequest
 			var silent bool
@@ -32,6 +33,9 @@ Only the first kind changes the exit code.`,
 					return err
 				}
 				a.progress.quiet = true
+				if a.dryRun {
+					return a.plan(ctx, m, req)
+				}
 				r, err := m.Diag(ctx, req)
 				return a.writeDiag(r, err)
 			}

@@ -25,6 +25,7 @@ var documented = map[string]any{
 	"entry.json":       mpdvirt.VM{},
 	"event-1.json":     mpdvirt.Event{},
 	"list.json":        []mpdvirt.VM{},
+	"plan-1.json":      mpdvirt.Plan{},
 	"report-1.json":    mpdvirt.Report{},
 	"setup-1.json":     mpdvirt.SetupResult{},
 	"status.json":      mpdvirt.Status(""),
@@ -58,7 +59,7 @@ func TestSchemasAreTheTypes(t *testing.T) {
 	for file, schema := range map[string]string{
 		"setup-1": mpdvirt.SetupSchema, "report-1": mpdvirt.ReportSchema, "delete-1": mpdvirt.DeleteSchema, "vm-1": mpdvirt.ShowSchema,
 		"trust-1": mpdvirt.TrustSchema, "ca-rotate-1": mpdvirt.CARotateSchema, "uninstall-1": mpdvirt.UninstallSchema,
-		"event-1": mpdvirt.EventSchema, "version-1": versionSchema, "backend-1": backendSchema, "stop-1": stopSchema,
+		"event-1": mpdvirt.EventSchema, "plan-1": mpdvirt.PlanSchema, "version-1": versionSchema, "backend-1": backendSchema, "stop-1": stopSchema,
 	} {
 		if want := "mpd-virt/" + strings.ReplaceAll(file, "-1", "/1"); schema != want {
 			t.Errorf("a schema is called %s, want %s", schema, want)
@@ -156,13 +157,26 @@ func TestSchemasAreTheOutput(t *testing.T) {
 			t.Errorf("%q: %s\n%s", args, wrong, got.stdout)
 		}
 	}
+	plans := func(args ...string) {
+		t.Helper()
+		prints("plan-1.json", 0, append(args, "--dry-run")...)
+	}
 	prints("list.json", 0, "list")
+	plans(setupLine...)
 	prints("setup-1.json", 0, setupLine...)
+	plans("clone", "160", "--template=mpd-template-trixie", "--backend=parallels", "--username=dev")
+	plans("create", "170", "--backend=utm", "--username=dev")
 	prints("setup-1.json", 0, "clone", "160", "--template=mpd-template-trixie", "--backend=parallels", "--username=dev")
 	prints("setup-1.json", 0, "create", "170", "--backend=utm", "--username=dev")
 	prints("setup-1.json", 0, "update", "150")
 	prints("vm-1.json", 0, "show", "150")
 	prints("vm-1.json", 0, "show", "160")
+	for _, args := range [][]string{
+		{"setup", "150", "--from=push"}, {"update", "150"}, {"stop", "160"}, {"start", "160"}, {"diag", "150"}, {"delete", "160"},
+		{"trust"}, {"trust", "--remove"}, {"ca", "rotate"}, {"backend", "set-default", "utm"}, {"uninstall", "--force"},
+	} {
+		plans(args...)
+	}
 	prints("stop-1.json", 0, "stop", "160")
 	prints("report-1.json", 0, "start", "160")
 	prints("report-1.json", 0, "diag", "150")

@@ -25,6 +25,7 @@ command that mends it.`,
 			"mpd-virt setup 150",
 		},
 		exits: []int{exitUnhealthy, exitRefused, exitBusy},
+		plans: true,
 		define: func(f *flags) action {
 			var req mpdvirt.SetupRequest
 			var silent bool
@@ -40,6 +41,9 @@ command that mends it.`,
 				m, err := a.manager(asking(!silent))
 				if err != nil {
 					return err
+				}
+				if a.dryRun {
+					return a.plan(ctx, m, req)
 				}
 				res, err := m.Setup(ctx, req)
 				return a.writeSetup(res, err, "set up")

@@ -14,6 +14,7 @@ func startVerb() verb {
 already is fine.`,
 		examples: []string{"mpd-virt start 150", "mpd-virt start 150 --json"},
 		exits:    []int{exitUnhealthy, exitRefused, exitBusy},
+		plans:    true,
 		define: func(f *flags) action {
 			var req mpdvirt.StartRequest
 			f.octet(&req.Octet)
@@ -23,6 +24,9 @@ already is fine.`,
 					return err
 				}
 				a.progress.quiet = true
+				if a.dryRun {
+					return a.plan(ctx, m, req)
+				}
 				r, err := m.Start(ctx, req)
 				return a.writeDiag(r, err)
 			}
@@ -38,6 +42,7 @@ func stopVerb() verb {
 and its saved memory is lost. One that does not run is fine.`,
 		examples: []string{"mpd-virt stop 150", "mpd-virt stop 150 --kill"},
 		exits:    []int{exitRefused, exitBusy},
+		plans:    true,
 		define: func(f *flags) action {
 			var req mpdvirt.StopRequest
 			f.octet(&req.Octet)
@@ -46,6 +51,9 @@ and its saved memory is lost. One that does not run is fine.`,
 				m, err := a.manager(mayAsk)
 				if err != nil {
 					return err
+				}
+				if a.dryRun {
+					return a.plan(ctx, m, req)
 				}
 				if err := m.Stop(ctx, req); err != nil {
 					return err

@@ -24,6 +24,7 @@ its trust record. A certificate of the same name that is not one of them is left
 			"mpd-virt trust",
 			"mpd-virt trust --remove --yes",
 		},
+		plans: true,
 		define: func(f *flags) action {
 			var req mpdvirt.TrustRequest
 			f.bool("remove", &req.Remove, "take the trust away")
@@ -32,6 +33,9 @@ its trust record. A certificate of the same name that is not one of them is left
 				m, err := a.manager(mayAsk)
 				if err != nil {
 					return err
+				}
+				if a.dryRun {
+					return a.plan(ctx, m, req)
 				}
 				res, err := m.Trust(ctx, req)
 				return a.writeTrust(req, res, err)

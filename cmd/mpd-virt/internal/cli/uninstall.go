@@ -24,6 +24,7 @@ Stopped or refused anywhere, the same command goes on; where there is nothing, i
 			"mpd-virt uninstall --force --yes",
 		},
 		exits: []int{exitBusy},
+		plans: true,
 		define: func(f *flags) action {
 			var req mpdvirt.UninstallRequest
 			f.bool("force", &req.Force, "forget the VMs that are registered, and leave them as they are")
@@ -32,6 +33,9 @@ Stopped or refused anywhere, the same command goes on; where there is nothing, i
 				m, err := a.manager(mayAsk)
 				if err != nil {
 					return err
+				}
+				if a.dryRun {
+					return a.plan(ctx, m, req)
 				}
 				res, err := m.Uninstall(ctx, req)
 				return a.writeUninstall(res, err)

@@ -17,6 +17,7 @@ Takes minutes if there is something new.`,
 			"mpd-virt update 150 --mpd-branch=main --verbose",
 		},
 		exits: []int{exitUnhealthy, exitRefused, exitBusy},
+		plans: true,
 		define: func(f *flags) action {
 			var req mpdvirt.UpdateRequest
 			var silent bool
@@ -28,6 +29,9 @@ Takes minutes if there is something new.`,
 				m, err := a.manager(asking(!silent))
 				if err != nil {
 					return err
+				}
+				if a.dryRun {
+					return a.plan(ctx, m, req)
 				}
 				res, err := m.Update(ctx, req)
 				return a.writeSetup(res, err, "up to date")

@@ -14,6 +14,7 @@ type verb struct {
 	about    string // paragraphs for help
 	examples []string
 	exits    []int // codes besides 0, 1 and 2 that help explains
+	plans    bool  // it changes something: --dry-run
 	noJSON   bool  // it has no result of its own: no --json and no --events
 	// waits: it works on VMs that another run may hold, though it leaves out
 	// those and never ends with exitBusy.
@@ -127,6 +128,9 @@ func (v verb) flagsOf(a *app) (*flags, action) {
 	}
 	if v.waits || slices.Contains(v.exits, exitBusy) {
 		f.duration("wait", &a.wait, "wait so long, like 90s or 10m, if another mpd-virt works on the same VM (default: fail at once)")
+	}
+	if v.plans {
+		f.bool("dry-run", &a.dryRun, "show what would be done, and do nothing of it")
 	}
 	f.bool("verbose", &a.verbose, "show what the steps print")
 	f.bool("debug", &a.debug, "show that and every outside command")

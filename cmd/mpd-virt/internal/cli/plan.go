@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/mutms/mpd-virt-macos/mpdvirt"
+)
+
+// plan shows what a verb would do. What would keep the verb from it is the error,
+// below the steps before.
+func (a *app) plan(ctx context.Context, m *mpdvirt.Manager, req mpdvirt.PlanRequest) error {
+	p, err := m.Plan(ctx, req)
+	if a.json {
+		return asJSON(a, p, err)
+	}
+	if err != nil && len(p.Steps) == 0 {
+		return err
+	}
+	a.writePlan(p)
+	return err
+}
+
+// planIndent is where the actions of a step begin.
+const planIndent = "      "
+
+func (a *app) writePlan(p *mpdvirt.Plan) {
+	head := p.Verb
+	switch {
+	case p.Text != "":
+		head += " " + p.Text
+	case p.VM != "":
+		head += " " + p.VM
+	}
+	if len(p.Steps) == 0 {
+		a.say("%s: there is nothing to do", head)
+		return
+	}
+	a.say("%s: the plan; nothing of it is done", head)
+	of := ""
+	for _, s := range p.Steps {
+		if s.VM != of {
+			a.say("\n%s", s.VM)
+		}
+		of = s.VM
+		a.writePlanStep(s)
+	}
+	for i, s := range p.Standins {
+		if i == 0 {
+			a.say("\nnot known yet")
+		}
+		a.say("  %s is %s", s.Text, s.For)
+	}
+}
+
+func (a *app) writePlanStep(s mpdvirt.PlanStep) {
+	if len(s.Actions) == 0 {
+		fmt.Fprint(a.out, a.out.look.stepLine(markOf(mpdvirt.OK), s.ID, nameWidth, s.Summary, ""))
+		return
+	}
+	fmt.Fprint(a.out, a.out.look.stepLine(running, s.ID, nameWidth, "", ""))
+	for _, action := range s.Actions {
+		a.writePlanAction(action)
+	}
+}
+
+// planTitle says what the command or text behind it is.
+func planTitle(k mpdvirt.PlanKind) string {
+	switch k {
+	case mpdvirt.PlanCommand:
+		return "run on this Mac"
+	case mpdvirt.PlanRoot:
+		return "run as root on this Mac"
+	case mpdvirt.PlanScript:
+		return "run in the VM"
+	case mpdvirt.PlanBackend:
+		return "have it done by the backend:"
+	case mpdvirt.PlanQuestion:
+		return "ask:"
+	case mpdvirt.PlanWait:
+		return "wait until"
+	}
+	return string(k)
+}
+
+func (a *app) writePlanAction(p mpdvirt.PlanAction) {
+	switch p.Kind {
+	case mpdvirt.PlanFile:
+		a.planLine("%s", fileText(*p.File))
+		a.planDiff(p.File.Diff)
+	case mpdvirt.PlanPush:
+		a.planLine("put into the VM: %s, mode %s, not shown", p.File.Path, p.File.Mode)
+	case mpdvirt.PlanCommand, mpdvirt.PlanRoot:
+		a.planLine("%s:", planTitle(p.Kind))
+		a.planText(a.out.look.command(p.Argv))
+		if p.Text != "" {
+			a.planLine("%s", p.Text)
+		}
+		if p.Stdin != "" {
+			a.planLine("with this on its standard input:")
+			a.planText(p.Stdin)
+		}
+	case mpdvirt.PlanScript:
+		a.planLine("%s:", planTitle(p.Kind))
+		a.planText(p.Script)
+		if len(p.Args) > 0 {
+			a.planLine("with these as $1 and so on:")
+			a.planText(a.out.look.command(p.Args))
+		}
+	case mpdvirt.PlanDownload:
+		a.planLine("download:")
+		a.planText(p.URL)
+		a.planLine("whose SHA-512 is:")
+		a.planText(p.SHA512)
+	default:
+		a.planLine("%s %s", planTitle(p.Kind), p.Text)
+	}
+}
+
+// fileText is the change of a file in a line.
+func fileText(f mpdvirt.FileChange) string {
+	switch f.Change {
+	case mpdvirt.FileRemove:
+		return "remove " + f.Path
+	case mpdvirt.FileMakeFolder:
+		return fmt.Sprintf("make the folder %s, mode %s", f.Path, f.Mode)
+	case mpdvirt.FileMode:
+		return fmt.Sprintf("give %s the mode %s", f.Path, f.Mode)
+	}
+	text := "change "
+	if f.New {
+		text = "write "
+	}
+	text += fmt.Sprintf("%s, mode %s", f.Path, f.Mode)
+	if f.Hidden {
+		text += ", not shown"
+	}
+	return text
+}
+
+// planDiff prints a unified diff without its head, which names the file again.
+func (a *app) planDiff(diff string) {
+	for line := range strings.Lines(diff) {
+		if !strings.HasPrefix(line, "--- ") && !strings.HasPrefix(line, "+++ ") && !strings.HasPrefix(line, "@@") {
+			a.planText(line)
+		}
+	}
+}
+
+func (a *app) planLine(format string, args ...any) {
+	fmt.Fprintln(a.out, planIndent+a.out.look.text(fmt.Sprintf(format, args...)))
+}
+
+// planText prints lines as they are, but for what a terminal must not get.
+func (a *app) planText(text string) {
+	for _, line := range a.out.look.lines(strings.ReplaceAll(strings.Trim(text, "\n"), "\t", "    ")) {
+		fmt.Fprintln(a.out, strings.TrimRight(planIndent+"  "+line, " "))
+	}
+}

@@ -1,0 +1,371 @@
+package mpdvirt
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/bootstrap"
+	"github.com/mutms/mpd-virt-macos/internal/guest"
+	"github.com/mutms/mpd-virt-macos/internal/image"
+	"github.com/mutms/mpd-virt-macos/internal/macos"
+	"github.com/mutms/mpd-virt-macos/internal/statefile"
+)
+
+// rehearsal collects what a verb would do. A nil one on a Manager or a run says
+// that it does it.
+type rehearsal struct {
+	mu     sync.Mutex
+	plan   Plan
+	open   bool            // the last step takes actions
+	hidden map[string]bool // paths whose change is told already, without its content
+	away   map[Octet]bool  // VMs that a question cannot reach: they would be started first
+}
+
+func newRehearsal() *rehearsal {
+	return &rehearsal{plan: Plan{Schema: PlanSchema, Steps: []PlanStep{}}, hidden: map[string]bool{}, away: map[Octet]bool{}}
+}
+
+// rehearsing is m with twins of all that it could change something with.
+func (m *Manager) rehearsing(p *rehearsal) *Manager {
+	files := statefile.NewDraft(p.file)
+	cfg := m.cfg
+	cfg.Prompter = planPrompter{p, m.cfg.Prompter}
+	cfg.Observer, cfg.LockWait = p.event, 0
+	cfg.Backends = slices.Clone(m.cfg.Backends)
+	for i, b := range cfg.Backends {
+		if r, ok := b.(hypervisor.Rehearser); ok {
+			cfg.Backends[i] = r.Rehearse(p.command)
+		}
+	}
+	twin := &Manager{cfg: cfg, state: m.state.In(files), keys: m.keys.In(files), alias: m.alias, files: files, sshArgs: m.sshArgs, rehearsal: p}
+	twin.alias.In = files
+	return twin
+}
+
+// about says which verb the plan is of: the first that begins. Those that it
+// calls are parts of it.
+func (p *rehearsal) about(verb string, o Octet) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.plan.Verb != "" {
+		return
+	}
+	p.plan.Verb = verb
+	if o.Valid() {
+		p.plan.VM = o.VMName()
+	}
+}
+
+// event makes steps of the verb's steps.
+func (p *rehearsal) event(e Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e.Kind {
+	case VerbStarted:
+		if e.Verb == p.plan.Verb {
+			p.plan.Text = e.Text
+		}
+	case StepStarted:
+		if n := len(p.plan.Steps); p.open && p.plan.Steps[n-1].ID == e.Step {
+			return // what the verb did before belongs to it
+		}
+		s := PlanStep{ID: e.Step, Actions: []PlanAction{}}
+		if vm := e.Octet.VMName(); e.Octet.Valid() && vm != p.plan.VM {
+			s.VM = vm
+		}
+		p.plan.Steps, p.open = append(p.plan.Steps, s), true
+	case StepEnded:
+		if !p.open && e.Status == Skipped {
+			p.plan.Steps = append(p.plan.Steps, PlanStep{ID: e.Step, Summary: e.Text})
+		}
+		if !p.open {
+			return
+		}
+		p.open = false
+		s := &p.plan.Steps[len(p.plan.Steps)-1]
+		if s.ID == p.plan.Verb { // it is told only when it ends
+			s.ID = e.Step
+		}
+		// A failure the error names; and of a VM that is not there nothing was found.
+		if len(s.Actions) == 0 && e.Status != Fail && !p.away[e.Octet] {
+			s.Summary = e.Text
+		}
+	}
+}
+
+func (p *rehearsal) add(a PlanAction) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.append(a)
+}
+
+func (p *rehearsal) append(a PlanAction) {
+	switch n := len(p.plan.Steps); {
+	case p.open:
+	case n > 0 && a.Kind == PlanFile: // a record of what the step before has done
+	default: // before the first step, between two, or of a verb without any
+		p.plan.Steps, p.open = append(p.plan.Steps, PlanStep{ID: p.plan.Verb}), true
+	}
+	s := &p.plan.Steps[len(p.plan.Steps)-1]
+	s.Actions = append(s.Actions, a)
+}
+
+// wait tells what the verb waits for.
+func (p *rehearsal) wait(format string, a ...any) {
+	p.add(PlanAction{Kind: PlanWait, Text: fmt.Sprintf(format, a...)})
+}
+
+// file takes a change of a draft.
+func (p *rehearsal) file(c statefile.Change) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := &FileChange{Path: c.Path, Change: FileChangeKind(c.Kind), New: !c.Existed, Hidden: c.Opaque}
+	if c.Kind != statefile.Removed {
+		f.Mode = fmt.Sprintf("%04o", c.Perm.Perm())
+	}
+	switch {
+	case c.Opaque && p.hidden[c.Path]: // another version of it
+		return
+	case c.Opaque:
+		p.hidden[c.Path] = true
+	case c.Kind == statefile.Removed:
+		delete(p.hidden, c.Path)
+		if p.undone(c.Path) {
+			return
+		}
+	case c.Kind == statefile.Written:
+		f.Diff = udiff.Unified(c.Path, c.Path, string(c.Before), string(c.After))
+	}
+	p.append(PlanAction{Kind: PlanFile, File: f})
+}
+
+// undone takes a folder out of the plan that the plan itself has made and that
+// nothing was put into; false if it is another one.
+func (p *rehearsal) undone(path string) bool {
+	last := len(p.plan.Steps) - 1
+	if last < 0 || !p.open {
+		return false
+	}
+	s := &p.plan.Steps[last]
+	n := len(s.Actions) - 1
+	if n < 0 || s.Actions[n].File == nil || s.Actions[n].File.Path != path || s.Actions[n].File.Change != FileMakeFolder {
+		return false
+	}
+	s.Actions = s.Actions[:n]
+	if n == 0 {
+		p.plan.Steps, p.open = p.plan.Steps[:last], false
+	}
+	return true
+}
+
+// command takes a command of a backend.
+func (p *rehearsal) command(c hypervisor.Command) {
+	p.add(PlanAction{Kind: PlanCommand, Argv: c.Argv, Stdin: string(c.Stdin)})
+}
+
+// Script takes a script that would run in the VM.
+func (p *rehearsal) Script(s guest.Script) {
+	p.add(PlanAction{Kind: PlanScript, Text: s.Name, Script: s.Text, Args: s.Args, Stdin: string(s.Stdin)})
+}
+
+// File takes a file that would be put into the VM. All of them are of conf/.
+func (p *rehearsal) File(f guest.File) {
+	p.add(PlanAction{Kind: PlanPush, File: &FileChange{Path: f.Path, Change: FileWrite, Mode: fmt.Sprintf("%04o", f.Mode.Perm()), Hidden: true}})
+}
+
+// asRoot takes what would run in one session of sudo.
+func (p *rehearsal) asRoot(commands []macos.Command) {
+	for _, c := range commands {
+		a := PlanAction{Kind: PlanCommand, Text: c.Note, Argv: c.Argv, Stdin: string(c.Stdin)}
+		if c.Root {
+			a.Kind, a.Argv = PlanRoot, append([]string{"sudo"}, c.Argv...)
+		}
+		p.add(a)
+	}
+}
+
+// does is a method of a backend that changes something: do calls it. In a
+// rehearsal, the method of a backend that does not rehearse is told by its text
+// instead. A VM that would be turned on is not there to be asked any more.
+func (m *Manager) does(b hypervisor.Hypervisor, o Octet, do func() error, format string, args ...any) error {
+	p := m.rehearsal
+	if p == nil {
+		return do()
+	}
+	if !can[hypervisor.Rehearser](b) {
+		p.add(PlanAction{Kind: PlanBackend, Text: b.Name() + ": " + fmt.Sprintf(format, args...)})
+		p.leaves(o)
+		return nil
+	}
+	before := p.actions()
+	err := do()
+	if p.actions() > before {
+		p.leaves(o)
+	}
+	return err
+}
+
+func (p *rehearsal) actions() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.plan.Steps {
+		n += len(s.Actions)
+	}
+	return n
+}
+
+func (p *rehearsal) leaves(o Octet) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away[o] = true
+}
+
+// gone says whether the VM would be another one by now than the one that can be
+// asked.
+func (p *rehearsal) gone(o Octet) bool {
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.away[o]
+}
+
+// connected is the connection of a rehearsal to the VM at addr: a real one that
+// tells, or none.
+func (l *login) connected(ctx context.Context, addr netip.Addr, dial func() (*guest.Conn, error)) (*guest.Conn, error) {
+	p := l.m.rehearsal
+	if p.gone(l.r.octet) {
+		p.wait("%s@%s can be logged in to", l.t.journal.User, addr)
+		return guest.Absent(netip.AddrPortFrom(addr, 22), p)
+	}
+	c, err := dial()
+	if err == nil && p != nil {
+		c.Rehearse(p)
+	}
+	return c, err
+}
+
+// fetch tells what has to be downloaded.
+func (p *rehearsal) fetch(m *Manager, s image.Source) (path string, err error) {
+	path, there, err := image.ExpectFetch(m.cache(), s)
+	if err != nil || there {
+		return path, err
+	}
+	p.add(PlanAction{Kind: PlanDownload, URL: s.URL, SHA512: s.SHA512})
+	if err := m.files.EnsureDir(m.cache()); err != nil {
+		return "", err
+	}
+	return path, m.files.Opaque().Write(path, nil, 0o600)
+}
+
+// unpack tells how the disk of a VM is made. Until it was downloaded, an archive
+// is what its digest says.
+func (p *rehearsal) unpack(ctx context.Context, m *Manager, t *target, from image.Image, to string) error {
+	files := m.files.Opaque()
+	if from.Packed {
+		var sum string
+		if files.Pending(from.Path) {
+			order := *t.journal.Making
+			on, err := m.host()
+			if err != nil {
+				return err
+			}
+			source, err := m.imageSource(order, on)
+			if err != nil {
+				return err
+			}
+			sum = source.SHA512
+		}
+		u, err := image.ExpectRaw(ctx, m.cache(), from.Path, sum)
+		if err != nil {
+			return err
+		}
+		if u.Argv != nil {
+			p.add(PlanAction{Kind: PlanCommand, Argv: u.Argv})
+			err = m.files.EnsureDir(m.cache())
+			for _, path := range []string{u.Raw, u.Stamp} {
+				if err == nil {
+					err = files.Write(path, nil, 0o600)
+				}
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return files.Write(to, nil, 0o600)
+}
+
+// standin is a VM that a backend would make which does not rehearse.
+func standin(o Octet) hypervisor.Made {
+	return hypervisor.Made{Machine: hypervisor.Machine{UUID: hypervisor.NilUUID, Name: o.VMName(), State: hypervisor.Stopped}}
+}
+
+// teller is who is told what would be done to the VM; nil if it is for real.
+func (m *Manager) teller() guest.Teller {
+	if m.rehearsal == nil {
+		return nil
+	}
+	return m.rehearsal
+}
+
+// Stand-ins of a rehearsal for what is made at random.
+const (
+	standinMAC = "\x02\x00\x00\x00\x00\x01"
+	// standinAddr is of a network for documentation (RFC 5737).
+	standinAddr = "192.0.2.1"
+)
+
+// ended is the plan, with the stand-ins that are in it explained.
+func (p *rehearsal) ended() *Plan {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.plan.Steps = slices.DeleteFunc(p.plan.Steps, func(s PlanStep) bool { return len(s.Actions) == 0 && s.Summary == "" })
+	for i, s := range p.plan.Steps {
+		if len(s.Actions) == 0 {
+			p.plan.Steps[i].Actions = []PlanAction{}
+		} else {
+			p.plan.Steps[i].Summary = ""
+		}
+	}
+	for _, s := range []Standin{
+		{hypervisor.NilUUID, "the UUID that the hypervisor gives the new VM"},
+		{"02:00:00:00:00:01", "the address of the VM's network card, made at random"},
+		{standinAddr, "the address that the new VM gets by DHCP"},
+		{bootstrap.StandinFile, "the name of a temporary file in the VM"},
+		{bootstrap.StandinMachineID, "the machine-id of the new VM, made at random"},
+		{image.StandinFolder, "the name of a temporary folder"},
+	} {
+		if p.plan.has(s.Text) {
+			p.plan.Standins = append(p.plan.Standins, s)
+		}
+	}
+	return &p.plan
+}
+
+// has says whether a text is anywhere in the plan.
+func (p *Plan) has(text string) bool {
+	for _, s := range p.Steps {
+		for _, a := range s.Actions {
+			all := append(append([]string{a.Text}, a.Argv...), a.Args...)
+			if a.File != nil {
+				all = append(all, a.File.Diff)
+			}
+			if slices.ContainsFunc(all, func(s string) bool { return strings.Contains(s, text) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
