@@ -18,7 +18,8 @@
 //
 // [Manager.Setup] takes a VM that answers SSH through the whole bootstrap and
 // may be called again at any time: it goes on where it must and confirms what
-// is done. [Manager.Diag] changes nothing and returns a [Report].
+// is done. [Manager.Diag] returns a [Report], and changes nothing but SSH entries
+// that differ from the registry.
 //
 // # The life of a VM
 //
@@ -33,6 +34,13 @@
 // [Manager.Trust] and [Manager.CARotate] for the certificate authority,
 // [Manager.Backends] and [Manager.SetDefaultBackend], and of
 // [Manager.Uninstall], which leaves nothing behind.
+//
+// # Plan before action
+//
+// [Manager.Plan] takes the request of any verb that changes something and says,
+// step by step, what the verb would do: commands, scripts in the VM, files with
+// their differences, and what runs as root. It is the verb's own code, and does
+// nothing of it.
 //
 // # Two halves
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"path/filepath"
 	"strings"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
@@ -61,6 +62,34 @@ func ExampleManager_Clone() {
 	// Output:
 	// mpd-150 is at 10.211.55.150
 	// healthy: true
+}
+
+func ExampleManager_Plan() {
+	world, m := clonedByExample()
+	defer world.Close()
+	plan, err := m.Plan(context.Background(), mpdvirt.DeleteRequest{Octet: 150})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, step := range plan.Steps {
+		for _, action := range step.Actions {
+			switch action.Kind {
+			case mpdvirt.PlanQuestion:
+				fmt.Println("ask:", action.Text)
+			case mpdvirt.PlanCommand:
+				fmt.Println("run:", action.Argv[:2])
+			case mpdvirt.PlanFile:
+				fmt.Println(action.File.Change, filepath.Base(action.File.Path))
+			}
+		}
+	}
+	// Output:
+	// ask: Delete mpd-150 and its disk?
+	// run: [prlctl stop]
+	// run: [prlctl delete]
+	// remove config
+	// remove ssh_config
+	// remove 150
 }
 
 func ExampleManager_Create() {
