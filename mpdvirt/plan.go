@@ -3,6 +3,8 @@ package mpdvirt
 import (
 	"context"
 	"errors"
+
+	"github.com/mutms/mpd-virt-macos/internal/hint"
 )
 
 // PlanSchema is the value of Plan.Schema for the layout of this version.
@@ -172,7 +174,7 @@ func (req DiagRequest) rehearse(ctx context.Context, m *Manager) error {
 		return err
 	}
 	if _, err := m.registered(req.Octet); err != nil {
-		return r.fail(err)
+		return r.fail(hint.Wrap(&classified{err, ErrUnhealthy}, hint.Of(err))) // as Diag's report
 	}
 	_, err = m.ensureAliases(ctx, r)
 	return r.fail(err)
