@@ -32,7 +32,9 @@ type Config struct {
 	SystemRoot string
 	// Backends are the hypervisors that VMs can be on; nil is DefaultBackends.
 	Backends []hypervisor.Hypervisor
-	// DialContext opens all connections, "tcp" and "udp"; nil is the network.
+	// DialContext opens all connections, "tcp" and "udp"; nil is the network. It
+	// is called from many goroutines, and so are Resolve, Runner, LocalAddrs, Now
+	// and Transport.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 	// Resolve is the system's resolver ("ip4" is asked); nil is Go's, which on
 	// macOS asks the system.

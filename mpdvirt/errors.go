@@ -77,11 +77,11 @@ func (e *StepError) Error() string {
 // HostKeyError: what answers at Addr has another host key than the one pinned
 // for the VM. It is ErrRefused.
 type HostKeyError struct {
-	Addr netip.AddrPort
-	Want []string // pinned fingerprints, SHA256:…; empty if the pins are lost
-	Got  string   // the fingerprint that was offered; "" if none was asked for
-	File string   // the pin file
-	Err  error    // the sentence for people
+	Addr netip.AddrPort // not valid if nobody was asked
+	Want []string       // pinned fingerprints, SHA256:…; empty if the pins are lost
+	Got  string         // the fingerprint that was offered; "" if none was asked for
+	File string         // the pin file
+	Err  error          // the sentence for people
 }
 
 func (e *HostKeyError) Error() string { return e.Err.Error() }
@@ -136,9 +136,9 @@ func (e *EntryError) Error() string {
 // UnsupportedError: the VM's backend cannot do what the verb needs. It is
 // errors.ErrUnsupported.
 type UnsupportedError struct {
-	Backend string
-	Verb    string
-	Why     string
+	Backend string // its name
+	Verb    string // what it cannot do, like "clone VMs"
+	Why     string // for people: what it does instead
 }
 
 func (e *UnsupportedError) Error() string {

@@ -20,8 +20,8 @@ import (
 // be asked leaves State empty and says why in Error: only a registry that
 // cannot be read at all is an error.
 //
-// The error is that of ctx, too. List takes no lock and costs one call of each backend's tool, whatever the
-// number of VMs.
+// The error is that of ctx, too. List takes no lock and costs one call of each
+// backend's tool, whatever the number of VMs.
 func (m *Manager) List(ctx context.Context) ([]VM, error) {
 	items, err := m.state.List()
 	if err != nil {

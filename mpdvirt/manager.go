@@ -45,9 +45,9 @@ type Manager struct {
 	observing sync.Mutex // serialises cfg.Observer
 }
 
-// DefaultBackends are the backends that this program has. They start their
-// tools through run, and find files of their hypervisors below root, which is a
-// Config's SystemRoot.
+// DefaultBackends are the backends that this program has: general, parallels and
+// utm. They start their tools through run, and find files of their hypervisors
+// below root, which is a Config's SystemRoot; "" is the real one.
 func DefaultBackends(run hypervisor.Runner, root string) []hypervisor.Hypervisor {
 	return []hypervisor.Hypervisor{
 		general.New(),

@@ -15,7 +15,8 @@ const PlanSchema = "mpd-virt/plan/1"
 //
 // What is only asked, on this Mac or in the VM, is not in it, and neither are the
 // journal's later versions, the log of the run and lock files. What is made at
-// random has a stand-in.
+// random has a stand-in. A Plan is a plain value, which nobody changes after it was
+// returned.
 type Plan struct {
 	Schema string `json:"schema"`
 	Verb   string `json:"verb"`           // "setup"
@@ -91,16 +92,16 @@ type FileChangeKind string
 
 // The changes of files and folders.
 const (
-	FileWrite      FileChangeKind = "write"
+	FileWrite      FileChangeKind = "write"  // it gets new content, or is made
 	FileRemove     FileChangeKind = "remove" // of a folder: with all that is in it
 	FileMakeFolder FileChangeKind = "make-folder"
-	FileMode       FileChangeKind = "chmod"
+	FileMode       FileChangeKind = "chmod" // it gets the mode Mode
 )
 
 // Standin is a text in a Plan that stands for another one.
 type Standin struct {
-	Text string `json:"text"`
-	For  string `json:"for"` // for people
+	Text string `json:"text"` // as it stands in the Plan
+	For  string `json:"for"`  // what it stands for; for people
 }
 
 // PlanRequest is the request of a verb that changes something: SetupRequest,

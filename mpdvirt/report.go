@@ -31,7 +31,7 @@ const (
 type Report struct {
 	Schema  string     `json:"schema"`
 	Octet   Octet      `json:"octet,omitempty"` // 0 in a report of the whole machine
-	Name    string     `json:"name"`
+	Name    string     `json:"name"`            // mpd-NNN, or "this Mac"
 	Backend string     `json:"backend,omitempty"`
 	Addr    netip.Addr `json:"ip,omitzero"`
 	Checks  []Check    `json:"checks"`

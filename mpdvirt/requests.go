@@ -22,12 +22,12 @@ type SetupRequest struct {
 	AcceptHostKey string
 }
 
-// StepResult is how one step of Setup or Update ended.
+// StepResult is how one step of Setup, Update, Create or Clone ended.
 type StepResult struct {
-	ID      string        `json:"id"`
-	Status  Status        `json:"status"`
-	Summary string        `json:"summary,omitempty"`
-	Elapsed time.Duration `json:"elapsed_ns"` // nanoseconds
+	ID      string        `json:"id"`                // see StepIDs and the Step constants
+	Status  Status        `json:"status"`            // never Skipped
+	Summary string        `json:"summary,omitempty"` // for people: what was found or done, or why it failed
+	Elapsed time.Duration `json:"elapsed_ns"`        // nanoseconds
 }
 
 // SetupSchema is the value of SetupResult.Schema for the layout of this version.
@@ -71,7 +71,7 @@ const DeleteSchema = "mpd-virt/delete/1"
 // DeleteResult is what Delete removed and left.
 type DeleteResult struct {
 	Schema  string   `json:"schema"`
-	Name    string   `json:"name"`
+	Name    string   `json:"name"`           // mpd-NNN
 	Removed []string `json:"removed"`        // for people, one thing each
 	Left    []string `json:"left,omitempty"` // for people: what it did not touch, and why
 }
@@ -152,9 +152,9 @@ type SSHRequest struct {
 
 // BackendInfo is a backend of this program and what it can do here.
 type BackendInfo struct {
-	Name      string   `json:"name"`
-	Available bool     `json:"available"`
+	Name      string   `json:"name"`             // as --backend takes it
+	Available bool     `json:"available"`        // it can be used on this machine now
 	Reason    string   `json:"reason,omitempty"` // why it is not available
-	Default   bool     `json:"default"`
-	Verbs     []string `json:"verbs"` // what it can do, computed from its methods
+	Default   bool     `json:"default"`          // it is meant where none is named
+	Verbs     []string `json:"verbs"`            // what it can do, computed from its methods
 }

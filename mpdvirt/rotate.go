@@ -55,7 +55,7 @@ const (
 	CAMoved       CAMoveStatus = "moved"       // it has the new CA, and mpd --setup has run with it
 	CAUnreachable CAMoveStatus = "unreachable" // it is off, or nobody answers
 	CABusy        CAMoveStatus = "busy"        // another run works on it
-	CAFailed      CAMoveStatus = "failed"
+	CAFailed      CAMoveStatus = "failed"      // anything else; CAMove.Why says what
 )
 
 // IDs of the steps of CARotate.
