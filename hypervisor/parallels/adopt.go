@@ -42,9 +42,9 @@ func (b *Backend) adopt(ctx context.Context, o hypervisor.Octet, m hypervisor.Ma
 	if v.state != hypervisor.Running {
 		return b.renameSoon(ctx, v, want)
 	}
-	if b.draft.On() {
+	if b.draft.on() {
 		// Parallels refuses, and a draft knows nothing of it.
-		b.draft.Tell(hypervisor.Command{Argv: argvRename(v.uuid, want)}, v.machine())
+		b.draft.does(hypervisor.Command{Argv: argvRename(v.uuid, want), Limit: hypervisor.DefaultLimit}, v)
 	} else if err := b.rename(ctx, v, want); kindOf(err) != busy {
 		return err
 	}
