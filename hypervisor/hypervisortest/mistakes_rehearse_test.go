@@ -192,6 +192,9 @@ func rehearsedMistakes() []mistake {
 		{"a rehearsal makes VMs with UUIDs of their own", of("Clone", "Clone linked", "Create"), twinned(func(_ memory, _ tellFunc, w *wrong) {
 			w.memory.tool.draft.uuid = uuid(7)
 		})},
+		{"a rehearsal knows no addresses", of("questions"), twinned(func(_ memory, _ tellFunc, w *wrong) {
+			w.at = func(context.Context, netip.Addr) ([]hypervisor.Machine, error) { return nil, nil }
+		})},
 		{"a rehearsal hopes for addresses", of("Clone and Start", "Create and the way*"), twinned(func(twin memory, _ tellFunc, w *wrong) {
 			w.locate = func(ctx context.Context, q hypervisor.Query) (hypervisor.Machine, error) {
 				vm, err := twin.Locate(ctx, q)
