@@ -12,8 +12,11 @@ import (
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 )
 
-func clonerCases(Harness) (cases []testCase) {
-	// What CanClone refuses, Clone refuses, too, and neither makes anything.
+func clonerCases(Harness) []testCase { return append(cloneRefusals(), cloneCases()...) }
+
+// cloneRefusals: what CanClone refuses, Clone refuses, too, and neither makes
+// anything.
+func cloneRefusals() (cases []testCase) {
 	for _, m := range []struct {
 		name, rule string
 		do         func(c *check, spec hypervisor.CloneSpec) error
@@ -64,7 +67,7 @@ func clonerCases(Harness) (cases []testCase) {
 			}})
 		}
 	}
-	return append(cases, cloneCases()...)
+	return cases
 }
 
 func cloneCases() []testCase {

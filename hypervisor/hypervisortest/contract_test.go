@@ -25,11 +25,13 @@ func notChecked() map[string]string {
 		`Lifecycle is a backend that turns VMs on and off and destroys them.`:                                                                                                          "a heading",
 		`Resizer is a Cloner that sets the sizes of a VM also when it was made before, by a Clone that was interrupted.`:                                                               "a heading",
 		`progress is as with Clone.`: "the cases of Clone stand for it",
-		`Addresser is a backend that can say which VMs have an address: two can, if their system was copied with it.`: "a heading",
-		`Versioner is a backend that can say which release of its hypervisor is installed.`:                           "a heading",
-		`Version returns the release, fit to be shown: "26.4.1". It does not start the hypervisor.`:                   "releases are a matter of the hypervisor",
-		`Inspector is a backend that looks for what may go wrong later.`:                                              "a heading",
-		`Inspect returns what should be changed, none if all is well.`:                                                "what should be changed is a matter of the hypervisor",
+		`Addresser is a backend that can say which VMs have an address: two can, if their system was copied with it.`:                 "a heading",
+		`Versioner is a backend that can say which release of its hypervisor is installed.`:                                           "a heading",
+		`Version returns the release, fit to be shown: "26.4.1". It does not start the hypervisor.`:                                   "releases are a matter of the hypervisor",
+		`Rehearser is a backend that can say what its methods would do, for those who want to see the plan of a verb before it runs.`: "a heading",
+		`It is good for one course of actions on one VM, and is then dropped.`:                                                        "a promise of the caller",
+		`Inspector is a backend that looks for what may go wrong later.`:                                                              "a heading",
+		`Inspect returns what should be changed, none if all is well.`:                                                                "what should be changed is a matter of the hypervisor",
 		`It changes nothing.`:    "there is no telling what a change would be",
 		`It may restart the VM.`: "a permission",
 		`Two clones of one template must not run at the same time: the caller sees to that.`: "a promise of the caller",
@@ -107,6 +109,29 @@ func TestSentencesStand(t *testing.T) {
 		if uses[name] < 2 {
 			t.Errorf("%s is checked by no case", name)
 		}
+	}
+}
+
+// The interfaces that a rehearsal must share are all that there are.
+func TestCapabilities(t *testing.T) {
+	var want, got []string
+	for _, file := range parsed(t, "..") {
+		ast.Inspect(file, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.TypeSpec); ok {
+				if _, ok := spec.Type.(*ast.InterfaceType); ok {
+					want = append(want, spec.Name.Name)
+				}
+			}
+			return true
+		})
+	}
+	for _, capability := range capabilities() {
+		got = append(got, capability.Name())
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("capabilities %q, and package hypervisor has %q", got, want)
 	}
 }
 

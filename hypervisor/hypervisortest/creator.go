@@ -9,21 +9,28 @@ import (
 )
 
 func creatorCases(h Harness) []testCase {
-	return slices.Concat(createRefusals(), createCases(), seedCases(), detachCases(h), shutdownCases(h))
+	return slices.Concat(createRefusals(), createUnanswered(), createCases(), seedCases(), detachCases(h), shutdownCases(h))
+}
+
+// maker is one of the two methods that check whether a VM can be created.
+type maker struct {
+	name, rule string
+	do         func(c *check) (hypervisor.Made, error)
+}
+
+func makers() []maker {
+	return []maker{
+		{"CanCreate", canCreateSays, func(c *check) (hypervisor.Made, error) {
+			return hypervisor.Made{}, c.creator().CanCreate(c.context(), octet)
+		}},
+		{"Create", createChecks, func(c *check) (hypervisor.Made, error) { return c.create(c.spec()) }},
+	}
 }
 
 // createRefusals: what CanCreate refuses, Create refuses, too, and neither makes
 // anything.
 func createRefusals() (cases []testCase) {
-	for _, m := range []struct {
-		name, rule string
-		do         func(c *check) (hypervisor.Made, error)
-	}{
-		{"CanCreate", canCreateSays, func(c *check) (hypervisor.Made, error) {
-			return hypervisor.Made{}, c.creator().CanCreate(c.context(), octet)
-		}},
-		{"Create", createChecks, func(c *check) (hypervisor.Made, error) { return c.create(c.spec()) }},
-	} {
+	for _, m := range makers() {
 		refuses := func(name, rule string, want error, prepare func(c *check)) {
 			cases = append(cases, testCase{m.name + " " + name, rule, func(c *check) {
 				c.neighbours()
@@ -44,6 +51,12 @@ func createRefusals() (cases []testCase) {
 			}
 			c.addAt(2, "other", hypervisor.Running, c.addr(byte(octet)))
 		})
+	}
+	return cases
+}
+
+func createUnanswered() (cases []testCase) {
+	for _, m := range makers() {
 		for _, f := range unanswered() {
 			cases = append(cases, testCase{m.name + " " + f.String(), m.rule, func(c *check) {
 				c.neighbours()
@@ -60,18 +73,19 @@ func createRefusals() (cases []testCase) {
 			}})
 		}
 	}
-	return append(cases, testCase{"CanCreate makes nothing", canCreateSays, func(c *check) {
-		c.neighbours()
-		c.unchanged(func() {
-			if err := c.creator().CanCreate(c.context(), octet); err != nil {
-				c.wrong("CanCreate = %v, with nothing in the way", err)
-			}
-		})
-	}})
+	return cases
 }
 
 func createCases() []testCase {
 	cases := []testCase{
+		{"CanCreate makes nothing", canCreateSays, func(c *check) {
+			c.neighbours()
+			c.unchanged(func() {
+				if err := c.creator().CanCreate(c.context(), octet); err != nil {
+					c.wrong("CanCreate = %v, with nothing in the way", err)
+				}
+			})
+		}},
 		{"Create leaves it stopped", createStopped, func(c *check) { c.creates(c.spec()) }},
 		{"Create twice", createChecks, func(c *check) {
 			c.creates(c.spec())

@@ -38,6 +38,10 @@
 // A Creator gets a disk and a seed that are small files of zeros: nothing boots from
 // them, so that a VM that was made runs without a guest.
 //
+// What a Rehearser rehearses is done for real afterwards, and must lead to what the
+// rehearsal showed. Whether the commands that it tells are the right ones only the
+// backend's own tests can say.
+//
 // # Time
 //
 // Each case runs in a bubble of package testing/synctest, so waits and

@@ -36,7 +36,7 @@ func (b memory) Create(ctx context.Context, spec hypervisor.CreateSpec, progress
 func (b memory) make(ctx context.Context, verb string, spec hypervisor.CreateSpec) (made hypervisor.Made, err error) {
 	name := spec.Octet.VMName()
 	uuid, err := b.call(ctx, verb, name, size(spec.RAM, 0), spec.MAC.String(), spec.Disk, spec.Seed)
-	if err == nil && !strings.HasPrefix(uuid, "made-") {
+	if err == nil && !strings.HasPrefix(uuid, "made-") && uuid != hypervisor.NilUUID {
 		err = fmt.Errorf("the tool says %q", uuid)
 	}
 	if err == nil {

@@ -26,11 +26,17 @@ var (
 	_ hypervisor.Resizer   = memory{}
 	_ hypervisor.Addresser = memory{}
 	_ hypervisor.Adopter   = memory{}
+	_ hypervisor.Rehearser = memory{}
 )
 
 var ours = regexp.MustCompile(`^mpd-[0-9]{3}$`)
 
 func (memory) Name() string { return "memory" }
+
+// Rehearse returns a backend over a tool that only plays.
+func (b memory) Rehearse(tell func(hypervisor.Command)) hypervisor.Hypervisor {
+	return memory{&memtool{draft: &draft{real: b.tool, tell: tell, uuid: hypervisor.NilUUID}}}
+}
 
 func (memory) Network(context.Context) (netip.Prefix, error) {
 	return netip.MustParsePrefix("10.99.0.0/24"), nil
@@ -266,7 +272,11 @@ func (b memory) Resize(ctx context.Context, uuid string, spec hypervisor.CloneSp
 	if i < 0 {
 		return nil, fmt.Errorf("resize %s: %w", uuid, hypervisor.ErrNoMachine)
 	}
-	if _, err := b.call(ctx, "set", uuid, size(spec.RAM, rows[i].RAM), size(spec.Disk, rows[i].Disk)); err != nil {
+	has := rows[i]
+	if cmp.Or(spec.RAM, has.RAM) == has.RAM && cmp.Or(spec.Disk, has.Disk) == has.Disk {
+		return nil, nil
+	}
+	if _, err := b.call(ctx, "set", uuid, size(spec.RAM, has.RAM), size(spec.Disk, has.Disk)); err != nil {
 		return []string{err.Error()}, nil
 	}
 	return nil, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -21,7 +22,7 @@ type mistake struct {
 }
 
 func mistakes() []mistake {
-	return append(append(append(coreMistakes(), locateMistakes()...), append(statesMistakes(), lifecycleMistakes()...)...), append(makerMistakes(), creatorMistakes()...)...)
+	return slices.Concat(coreMistakes(), locateMistakes(), statesMistakes(), lifecycleMistakes(), makerMistakes(), creatorMistakes(), rehearserMistakes())
 }
 
 func coreMistakes() []mistake {

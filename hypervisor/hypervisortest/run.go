@@ -50,6 +50,7 @@ func groups() []group {
 		{"Addresser", absent[hypervisor.Addresser], addresserCases},
 		{"Creator", absent[hypervisor.Creator], creatorCases},
 		{"Adopter", absent[hypervisor.Adopter], adopterCases},
+		{"Rehearser", absent[hypervisor.Rehearser], rehearserCases},
 	}
 }
 

@@ -187,9 +187,9 @@ func (c *check) detachesHonestly(f Fault) {
 	c.detaches(made.UUID, drive, stay)
 }
 
-// shutdownCases: Shutdown is an action like those of Lifecycle, but one that the
+// shutdownAction: Shutdown is an action like those of Lifecycle, but one that the
 // guest may refuse.
-func shutdownCases(h Harness) []testCase {
+func shutdownAction(h Harness) action {
 	a := action{"Shutdown", shutdownAsks, shutdownState, shutdown, shutdownEnds, []hypervisor.State{hypervisor.Stopped}, hypervisor.Running}
 	if h.DeafGuests {
 		a.from = hypervisor.Stopped
@@ -200,16 +200,16 @@ func shutdownCases(h Harness) []testCase {
 			return shutdownEnds(from)
 		}
 	}
-	return append(actionCases(a, h), testCase{"Shutdown of a guest that does not listen", shutdownDeaf, func(c *check) {
+	return a
+}
+
+func shutdownCases(h Harness) []testCase {
+	return append(actionCases(shutdownAction(h), h), testCase{"Shutdown of a guest that does not listen", shutdownDeaf, func(c *check) {
 		if c.h.RealTime {
 			c.Skip("the backend's own time limit is too long on a real clock")
 		}
 		c.neighbours()
-		vm := c.in(hypervisor.Running)
-		if !c.h.DeafGuests {
-			c.need(c.w.Deafen != nil, "Deafen")
-			c.w.Deafen(vm.UUID)
-		}
+		vm := c.deaf()
 		c.unchanged(func() {
 			err := c.creator().Shutdown(c.context(), vm.UUID)
 			switch {
@@ -220,6 +220,17 @@ func shutdownCases(h Harness) []testCase {
 			}
 		})
 	}})
+}
+
+// deaf is a VM that runs and whose guest does not shut down when it is asked to.
+func (c *check) deaf() hypervisor.Machine {
+	c.Helper()
+	vm := c.in(hypervisor.Running)
+	if !c.h.DeafGuests {
+		c.need(c.w.Deafen != nil, "Deafen")
+		c.w.Deafen(vm.UUID)
+	}
+	return vm
 }
 
 func shutdown(l hypervisor.Lifecycle, ctx context.Context, uuid string) error {

@@ -1,6 +1,7 @@
 package hypervisortest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -43,6 +44,17 @@ type memtool struct {
 	fault Fault
 	made  int // VMs that the tool made
 	calls int
+	uuid  string // of VMs that the tool makes; "" is another one for each
+	draft *draft // nil: it is for real
+}
+
+// draft makes the tool one that only plays what it would do to the VMs of
+// another.
+type draft struct {
+	real *memtool
+	tell func(hypervisor.Command)
+	uuid string // of VMs that it makes
+	told [][]string
 }
 
 const refused = 255 // status of what the tool does not do
@@ -51,6 +63,9 @@ const refused = 255 // status of what the tool does not do
 func (t *memtool) run(ctx context.Context, args ...string) (string, int, error) {
 	if ctx.Err() != nil {
 		return "", 0, fmt.Errorf("memtool %s: %w", args[0], ctx.Err())
+	}
+	if t.draft != nil {
+		return t.draft.run(ctx, args)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -87,6 +102,28 @@ func (t *memtool) run(ctx context.Context, args ...string) (string, int, error) 
 		return "Done.\n", 0, nil
 	}
 	out, status := t.do(args)
+	return out, status, nil
+}
+
+// run asks the other tool what there is, and does to a copy of that all that was
+// told, and what the arguments say. Guests listen.
+func (d *draft) run(ctx context.Context, args []string) (string, int, error) {
+	out, status, err := d.real.run(ctx, "list")
+	played := &memtool{uuid: d.uuid}
+	if err != nil || status != 0 || json.Unmarshal([]byte(out), &played.rows) != nil {
+		return out, status, err
+	}
+	for _, r := range played.rows {
+		r.Deaf = false
+	}
+	for _, told := range d.told {
+		played.do(told)
+	}
+	if args[0] != "list" {
+		d.tell(hypervisor.Command{Argv: append([]string{"memtool"}, args...)})
+		d.told = append(d.told, args)
+	}
+	out, status = played.do(args)
 	return out, status, nil
 }
 
@@ -149,8 +186,7 @@ func (t *memtool) do(args []string) (string, int) {
 		fmt.Sscan(args[2], &r.RAM)
 		fmt.Sscan(args[3], &r.Disk)
 	case "clone":
-		t.made++
-		t.rows = append(t.rows, &row{UUID: fmt.Sprintf("made-%d", t.made), Name: args[2], State: hypervisor.Stopped, RAM: r.RAM, Disk: r.Disk})
+		t.rows = append(t.rows, &row{UUID: t.fresh(), Name: args[2], State: hypervisor.Stopped, RAM: r.RAM, Disk: r.Disk})
 	default:
 		panic("memtool has no verb " + strings.Join(args, " "))
 	}
@@ -160,8 +196,7 @@ func (t *memtool) do(args []string) (string, int) {
 // create makes a VM from name, memory, MAC and files; link leaves the files where
 // they are.
 func (t *memtool) create(args []string) (string, int) {
-	t.made++
-	r := &row{UUID: fmt.Sprintf("made-%d", t.made), Name: args[1], State: hypervisor.Stopped, MAC: args[3]}
+	r := &row{UUID: t.fresh(), Name: args[1], State: hypervisor.Stopped, MAC: args[3]}
 	fmt.Sscan(args[2], &r.RAM)
 	for i, file := range args[4:] {
 		info, err := os.Stat(file)
@@ -177,6 +212,12 @@ func (t *memtool) create(args []string) (string, int) {
 	r.Disk = r.Drives[0].Size
 	t.rows = append(t.rows, r)
 	return r.UUID, 0
+}
+
+// fresh is the UUID of a VM that is being made.
+func (t *memtool) fresh() string {
+	t.made++
+	return cmp.Or(t.uuid, fmt.Sprintf("made-%d", t.made))
 }
 
 // row is found by UUID or else, as with real tools, by name.

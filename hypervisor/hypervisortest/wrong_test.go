@@ -30,6 +30,7 @@ type wrong struct {
 	detach    func(ctx context.Context, uuid, drive string) error
 	shutdown  func(ctx context.Context, uuid string) error
 	adopted   func(ctx context.Context, o hypervisor.Octet, m hypervisor.Machine) error
+	rehearse  func(tell func(hypervisor.Command)) hypervisor.Hypervisor
 }
 
 func (w *wrong) Name() string {
@@ -163,4 +164,11 @@ func (w *wrong) Adopted(ctx context.Context, o hypervisor.Octet, m hypervisor.Ma
 		return w.adopted(ctx, o, m)
 	}
 	return w.memory.Adopted(ctx, o, m)
+}
+
+func (w *wrong) Rehearse(tell func(hypervisor.Command)) hypervisor.Hypervisor {
+	if w.rehearse != nil {
+		return w.rehearse(tell)
+	}
+	return w.memory.Rehearse(tell)
 }

@@ -39,12 +39,16 @@ func (b *Backend) adopt(ctx context.Context, o hypervisor.Octet, m hypervisor.Ma
 	if err != nil || v.name == want {
 		return err
 	}
+	if b.draft.on() && (v.state == hypervisor.Suspended || v.state == hypervisor.Paused) {
+		// Of what Parallels refuses, a draft knows nothing.
+		return fmt.Errorf("it is %s, and keeps its name %s until it is stopped: %w", v.state, v, hypervisor.ErrState)
+	}
 	if v.state != hypervisor.Running {
 		return b.renameSoon(ctx, v, want)
 	}
-	if b.draft.On() {
-		// Parallels refuses, and a draft knows nothing of it.
-		b.draft.Tell(hypervisor.Command{Argv: argvRename(v.uuid, want)}, v.machine())
+	if b.draft.on() {
+		// It refuses this, too, and is then asked again with the VM stopped.
+		b.draft.does(hypervisor.Command{Argv: argvRename(v.uuid, want), Limit: hypervisor.DefaultLimit}, v)
 	} else if err := b.rename(ctx, v, want); kindOf(err) != busy {
 		return err
 	}

@@ -58,10 +58,8 @@ func (b *Backend) copy(ctx context.Context, template vm, spec hypervisor.CloneSp
 	name := spec.Octet.VMName()
 	argv := argvClone(template.uuid, name, spec.Linked)
 	command := hypervisor.Command{Argv: argv, Limit: cloneLimit}
-	if b.draft.On() {
-		made := vm{uuid: hypervisor.NilUUID, name: name, state: hypervisor.Stopped}
-		b.draft.Tell(command, made.machine())
-		return made, nil
+	if b.draft.on() {
+		return b.draft.clone(command, template, name), nil
 	}
 	res, failed := b.command(ctx, command)
 	said := complaint(argv, res)

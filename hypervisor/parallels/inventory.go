@@ -23,19 +23,10 @@ func (b *Backend) inventory(ctx context.Context, addresses bool) ([]vm, error) {
 		return nil, err
 	}
 	vms, err := decodeList(out)
-	if err != nil || !b.draft.On() {
-		return vms, err
+	if err != nil {
+		return nil, err
 	}
-	return b.drafted(vms), nil
-}
-
-// drafted is the list as it would be if all that was told had been done.
-func (b *Backend) drafted(vms []vm) []vm {
-	out := which(vms, func(v vm) bool { _, assumed := b.draft.Assumed(v.uuid); return !assumed })
-	for _, m := range b.draft.Over(nil) {
-		out = append(out, vm{uuid: m.UUID, name: m.Name, state: m.State})
-	}
-	return out
+	return b.draft.over(vms), nil
 }
 
 // templates is all templates, which no list of VMs shows.

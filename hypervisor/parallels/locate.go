@@ -97,7 +97,7 @@ func notThere(vms []vm, q hypervisor.Query) error {
 // address is the address of a VM in the Shared network, invalid if it is not
 // known or the VM does not run.
 func (b *Backend) address(ctx context.Context, v vm, q hypervisor.Query) (netip.Addr, error) {
-	if _, assumed := b.draft.Assumed(v.uuid); assumed || v.state != hypervisor.Running {
+	if b.draft.assumes(v.uuid) || v.state != hypervisor.Running {
 		return netip.Addr{}, nil
 	}
 	var macs []string

@@ -29,7 +29,6 @@ import (
 	"net/netip"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
-	"github.com/mutms/mpd-virt-macos/internal/rehearsal"
 )
 
 // DefaultLeaseFile is where the DHCP server of the Shared network keeps what
@@ -51,7 +50,7 @@ type Config struct {
 type Backend struct {
 	run    hypervisor.Runner
 	leases string
-	draft  *rehearsal.VMs // nil: it is for real
+	draft  *draft // nil: it is for real
 }
 
 var (
@@ -76,12 +75,6 @@ func New(c Config) *Backend {
 		b.leases = DefaultLeaseFile
 	}
 	return b
-}
-
-// Rehearse tells prlctl's commands. Whether Parallels takes the memory and disk
-// that are asked for, only they can tell.
-func (b *Backend) Rehearse(tell func(hypervisor.Command)) hypervisor.Hypervisor {
-	return &Backend{run: b.run, leases: b.leases, draft: rehearsal.New(tell)}
 }
 
 // Name is "parallels".

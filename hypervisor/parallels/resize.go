@@ -19,14 +19,11 @@ func (b *Backend) Resize(ctx context.Context, uuid string, spec hypervisor.Clone
 	if progress == nil {
 		progress = func(string) {}
 	}
-	out, err := b.ask(ctx, argvDetail(uuid))
+	d, err := b.detail(ctx, uuid)
 	if err == nil {
-		var d detail
-		if d, err = decodeDetail(out, uuid); err == nil {
-			var warnings []string
-			if warnings, err = b.resize(ctx, d.vm, d, spec, progress); err == nil {
-				return warnings, nil
-			}
+		var warnings []string
+		if warnings, err = b.resize(ctx, d.vm, d, spec, progress); err == nil {
+			return warnings, nil
 		}
 	}
 	return nil, fmt.Errorf("set the sizes of %s: %w", spec.Octet.VMName(), err)
@@ -52,14 +49,16 @@ func (b *Backend) resize(ctx context.Context, v vm, t detail, spec hypervisor.Cl
 			return nil, diskErr
 		}
 	}
-	if b.draft.On() {
-		return nil, nil // there is nothing to be read back
+	if b.draft.on() {
+		// There is nothing to be read back.
+		now := detail{vm: v, ram: t.ram, disk: max(t.disk, spec.Disk)}
+		if memory {
+			now.ram = spec.RAM
+		}
+		b.draft.resized(now)
+		return nil, nil
 	}
-	out, err := b.ask(ctx, argvDetail(v.uuid))
-	if err != nil {
-		return nil, err
-	}
-	now, err := decodeDetail(out, v.uuid)
+	now, err := b.detail(ctx, v.uuid)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +70,23 @@ func (b *Backend) resize(ctx context.Context, v vm, t detail, spec hypervisor.Cl
 		warnings = append(warnings, kept("disk", now.disk, spec.Disk, diskErr))
 	}
 	return warnings, nil
+}
+
+// detail is all about one VM.
+func (b *Backend) detail(ctx context.Context, uuid string) (detail, error) {
+	if b.draft.on() {
+		return b.draft.detail(ctx, b, uuid)
+	}
+	return b.described(ctx, argvDetail(uuid), uuid)
+}
+
+// described is what argv tells of the VM or template uuid.
+func (b *Backend) described(ctx context.Context, argv []string, uuid string) (detail, error) {
+	out, err := b.ask(ctx, argv)
+	if err != nil {
+		return detail{}, err
+	}
+	return decodeDetail(out, uuid)
 }
 
 // set changes a VM that has just been made and may still be busy.

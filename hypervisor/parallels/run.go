@@ -23,11 +23,12 @@ func (b *Backend) ask(ctx context.Context, argv []string) ([]byte, error) {
 // do runs a command that makes the VM to what then says. An error is not the last
 // word, and neither is nil: the state is.
 func (b *Backend) do(ctx context.Context, argv []string, limit time.Duration, then vm) error {
-	if b.draft.On() {
-		b.draft.Tell(hypervisor.Command{Argv: argv, Limit: limit}, then.machine())
+	c := hypervisor.Command{Argv: argv, Limit: limit}
+	if b.draft.on() {
+		b.draft.does(c, then)
 		return nil
 	}
-	res, err := b.command(ctx, hypervisor.Command{Argv: argv, Limit: limit})
+	res, err := b.command(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -50,11 +50,7 @@ func (b *Backend) source(ctx context.Context, spec hypervisor.CloneSpec) (detail
 	if err != nil || spec.RAM == 0 && spec.Disk == 0 {
 		return detail{vm: t}, err
 	}
-	out, err := b.ask(ctx, argvTemplateDetail(t.uuid))
-	if err != nil {
-		return detail{}, err
-	}
-	d, err := decodeDetail(out, t.uuid)
+	d, err := b.described(ctx, argvTemplateDetail(t.uuid), t.uuid)
 	if err != nil {
 		return detail{}, err
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // VMs is one rehearsal of one backend. Its methods may be called at the same
-// time. A nil *VMs is none: nothing is assumed, and Tell must not be called.
+// time.
 type VMs struct {
 	tell func(hypervisor.Command)
 
@@ -24,9 +24,6 @@ type VMs struct {
 
 // New begins a rehearsal whose commands go to tell, one at a time.
 func New(tell func(hypervisor.Command)) *VMs { return &VMs{tell: tell} }
-
-// On says whether there is a rehearsal.
-func (r *VMs) On() bool { return r != nil }
 
 // Tell hands on a command and assumes that the VM with m's UUID is then as m
 // says; its address is not known any more.
@@ -49,9 +46,6 @@ func (r *VMs) find(uuid string) int {
 // Assumed is what the VM is assumed to be like; false if what the tool says of it
 // is true.
 func (r *VMs) Assumed(uuid string) (hypervisor.Machine, bool) {
-	if r == nil {
-		return hypervisor.Machine{}, false
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if i := r.find(uuid); i >= 0 {
@@ -63,9 +57,6 @@ func (r *VMs) Assumed(uuid string) (hypervisor.Machine, bool) {
 // Over is the list of VMs that the tool would give if all that was told had been
 // done.
 func (r *VMs) Over(list []hypervisor.Machine) []hypervisor.Machine {
-	if r == nil {
-		return list
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := slices.DeleteFunc(slices.Clone(list), func(m hypervisor.Machine) bool { return r.find(m.UUID) >= 0 })
