@@ -271,7 +271,8 @@ type Rehearser interface {
 	// methods tell what those of this one would run if nothing goes wrong, refuse
 	// what they would refuse, and see in their answers what was told before. A VM
 	// that Create or Clone would make has NilUUID, and no address; the seed of a
-	// created one is a drive of some name. A Resizer answers without warnings.
+	// created one is a drive of some name. The files of a CreateSpec need not be
+	// there. A Resizer answers without warnings.
 	//
 	// It is good for one course of actions on one VM, and is then dropped.
 	Rehearse(tell func(Command)) Hypervisor

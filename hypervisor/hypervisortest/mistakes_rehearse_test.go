@@ -3,6 +3,7 @@ package hypervisortest
 import (
 	"context"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 
@@ -127,6 +128,14 @@ func rehearserMistakes() []mistake {
 				_ = do()
 				return nil
 			})
+		})},
+		{"a rehearsal wants the files", of("Create before its files*"), twinned(func(twin memory, _ tellFunc, w *wrong) {
+			w.create = func(ctx context.Context, spec hypervisor.CreateSpec, progress func(string)) (hypervisor.Made, error) {
+				if _, err := os.Stat(spec.Disk); err != nil {
+					return hypervisor.Made{}, err
+				}
+				return twin.Create(ctx, spec, progress)
+			}
 		})},
 		{"a rehearsal does not look who is meant", of("Start after the VM was replaced", "Delete by a name"), twinned(func(twin memory, _ tellFunc, w *wrong) {
 			for _, p := range powers() {

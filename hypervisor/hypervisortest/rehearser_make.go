@@ -162,6 +162,12 @@ func rehearsedCreates() []testCase {
 			}
 			c.asPlanned("Create", plan, made.UUID)
 		}},
+		testCase{"Create before its files are there", rehearseFiles, func(c *check) {
+			r := c.rehearse()
+			spec := r.spec()
+			spec.Disk, spec.Seed = spec.Disk+".not-yet", spec.Seed+".not-yet"
+			r.makes("Create", func() (hypervisor.Made, error) { return r.create(spec) })
+		}},
 		testCase{"Create twice", rehearsePlan, func(c *check) {
 			r := c.rehearse()
 			create(r)

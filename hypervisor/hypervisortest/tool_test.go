@@ -45,7 +45,9 @@ type memtool struct {
 	made  int // VMs that the tool made
 	calls int
 	uuid  string // of VMs that the tool makes; "" is another one for each
-	draft *draft // nil: it is for real
+	// played: nothing is copied, so that files need not be there.
+	played bool
+	draft  *draft // nil: it is for real
 }
 
 // draft makes the tool one that only plays what it would do to the VMs of
@@ -109,7 +111,7 @@ func (t *memtool) run(ctx context.Context, args ...string) (string, int, error) 
 // told, and what the arguments say. Guests listen.
 func (d *draft) run(ctx context.Context, args []string) (string, int, error) {
 	out, status, err := d.real.run(ctx, "list")
-	played := &memtool{uuid: d.uuid}
+	played := &memtool{uuid: d.uuid, played: true}
 	if err != nil || status != 0 || json.Unmarshal([]byte(out), &played.rows) != nil {
 		return out, status, err
 	}
@@ -199,11 +201,14 @@ func (t *memtool) create(args []string) (string, int) {
 	r := &row{UUID: t.fresh(), Name: args[1], State: hypervisor.Stopped, MAC: args[3]}
 	fmt.Sscan(args[2], &r.RAM)
 	for i, file := range args[4:] {
+		d := drive{ID: fmt.Sprintf("%s-%d", r.UUID, i)}
 		info, err := os.Stat(file)
-		if err != nil {
+		switch {
+		case err == nil:
+			d.Size = hypervisor.Size(info.Size())
+		case !t.played: // else it would be there
 			return err.Error(), refused
 		}
-		d := drive{ID: fmt.Sprintf("%s-%d", r.UUID, i), Size: hypervisor.Size(info.Size())}
 		if args[0] == "link" {
 			d.File = file
 		}
