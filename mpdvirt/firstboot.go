@@ -213,9 +213,5 @@ func oneLine(text string) string {
 			parts = append(parts, line)
 		}
 	}
-	all := strings.Join(parts, "; ")
-	if len(all) > 300 {
-		all = strings.ToValidUTF8(all[:300], "") + " ..."
-	}
-	return all
+	return plaintext.Short(strings.Join(parts, "; "))
 }

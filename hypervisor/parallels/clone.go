@@ -8,6 +8,7 @@ import (
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 const (
@@ -37,9 +38,9 @@ func (b *Backend) clone(ctx context.Context, spec hypervisor.CloneSpec, progress
 	if err != nil {
 		return hypervisor.Made{}, err
 	}
-	what := "copying the template " + bounded(t.name) + ", which can take minutes"
+	what := "copying the template " + plaintext.Short(t.name) + ", which can take minutes"
 	if spec.Linked {
-		what = "making a VM that shares the disk of the template " + bounded(t.name)
+		what = "making a VM that shares the disk of the template " + plaintext.Short(t.name)
 	}
 	progress(what)
 	v, err := b.copy(ctx, t.vm, spec)

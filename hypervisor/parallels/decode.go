@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // vm is what a list says of one VM or template.
@@ -191,7 +192,7 @@ func parseSize(s string) hypervisor.Size {
 func decodeVersion(out []byte) (string, error) {
 	m := versionText.FindSubmatch(out)
 	if m == nil {
-		return "", unreadable("--version", fmt.Errorf("%q is no version", bounded(string(out))))
+		return "", unreadable("--version", fmt.Errorf("%q is no version", plaintext.Short(string(out))))
 	}
 	return string(m[1]), nil
 }

@@ -151,7 +151,7 @@ func reason(res hypervisor.Result) string {
 			lines = lines[:n-1]
 		}
 		if n := len(lines); n > 0 {
-			return bounded(lines[n-1])
+			return plaintext.Short(lines[n-1])
 		}
 	}
 	return ""
@@ -159,16 +159,6 @@ func reason(res hypervisor.Result) string {
 
 // lineEnd: progress is written with carriage returns.
 func lineEnd(r rune) bool { return r == '\n' || r == '\r' }
-
-// bounded is a text of the tool, safe to show.
-func bounded(s string) string {
-	const most = 300
-	r := []rune(strings.TrimSpace(plaintext.Clean(s)))
-	if len(r) > most {
-		r = append(r[:most], '…')
-	}
-	return string(r)
-}
 
 // kindOf is the kind of the refusal in err, other if there is none.
 func kindOf(err error) kind {

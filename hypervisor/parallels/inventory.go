@@ -7,6 +7,7 @@ import (
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // list is all VMs with their states, without their addresses.
@@ -39,7 +40,7 @@ func (b *Backend) templates(ctx context.Context) ([]vm, error) {
 }
 
 // String names a VM for people so that two of one name can be told apart.
-func (v vm) String() string { return fmt.Sprintf("%q (UUID %s)", bounded(v.name), v.uuid) }
+func (v vm) String() string { return fmt.Sprintf("%q (UUID %s)", plaintext.Short(v.name), v.uuid) }
 
 func which(vms []vm, fits func(vm) bool) (out []vm) {
 	for _, v := range vms {
@@ -101,7 +102,7 @@ func renamed(v vm, name string) error {
 	if v.name == name {
 		return nil
 	}
-	return fmt.Errorf("%w: %s was called %q a moment ago", hypervisor.ErrDrift, v, bounded(name))
+	return fmt.Errorf("%w: %s was called %q a moment ago", hypervisor.ErrDrift, v, plaintext.Short(name))
 }
 
 // canonical says whether name is an mpd-NNN, in any letters.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 const licenseHint = "mpd-virt needs Parallels Desktop Pro, Business or Enterprise with a licence that has not expired"
@@ -21,7 +22,7 @@ func (e *LicenseError) Error() string {
 	if *e == (LicenseError{}) {
 		return "Parallels Desktop has no licence on this Mac"
 	}
-	return fmt.Sprintf("the licence of Parallels Desktop does not suffice: edition %q, status %q", bounded(e.Edition), bounded(e.Status))
+	return fmt.Sprintf("the licence of Parallels Desktop does not suffice: edition %q, status %q", plaintext.Short(e.Edition), plaintext.Short(e.Status))
 }
 
 // Unwrap is hypervisor.ErrLicense.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // CanClone costs six processes at most. Besides what the interface says, the
@@ -103,7 +104,7 @@ func pick(vms, templates []vm, name string) (vm, error) {
 func noTemplate(vms, templates []vm, name string) error {
 	names := make([]string, len(templates))
 	for i, t := range templates {
-		names[i] = bounded(t.name)
+		names[i] = plaintext.Short(t.name)
 	}
 	slices.Sort(names)
 	there := "there are none"
@@ -126,5 +127,5 @@ func fits(t detail, want hypervisor.Size) error {
 		return fmt.Errorf("the size of the disk of the template %s is not told", t.vm)
 	}
 	return &hypervisor.ValueError{Kind: "size", Text: want.String(),
-		Rule: fmt.Sprintf("the disk of the template %q has %v, and disks can only grow", bounded(t.name), t.disk)}
+		Rule: fmt.Sprintf("the disk of the template %q has %v, and disks can only grow", plaintext.Short(t.name), t.disk)}
 }

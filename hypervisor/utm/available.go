@@ -10,6 +10,7 @@ import (
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // VersionError says that the installed UTM cannot be used, or not for this. It is
@@ -69,7 +70,7 @@ func (b *Backend) version(ctx context.Context) (string, error) {
 		return "", advised(err)
 	}
 	if res.Status != 0 {
-		return "", advised(fmt.Errorf("there is no %s: %w", bounded(b.app), hypervisor.ErrToolMissing))
+		return "", advised(fmt.Errorf("there is no %s: %w", plaintext.Short(b.app), hypervisor.ErrToolMissing))
 	}
 	version := strings.TrimSpace(string(res.Stdout))
 	return version, checkVersion(version)

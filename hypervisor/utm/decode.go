@@ -147,7 +147,7 @@ func parseState(word string) hypervisor.State {
 func decodeMade(out []byte) (string, error) {
 	found := madeText.FindSubmatch(out)
 	if found == nil {
-		return "", unreadable("make", fmt.Errorf("%.80q names no VM", bounded(string(out))))
+		return "", unreadable("make", fmt.Errorf("%.80q names no VM", plaintext.Short(string(out))))
 	}
 	return string(found[1]), nil
 }
@@ -162,7 +162,7 @@ func decodeDrives(out []byte) ([]drive, error) {
 	seen := map[string]bool{}
 	for i, r := range records {
 		size, err := strconv.ParseInt(r[2], 10, 40)
-		if err != nil || size < 0 || r[1] != "true" && r[1] != "false" || r[0] == "" || seen[r[0]] || bounded(r[0]) != r[0] {
+		if err != nil || size < 0 || r[1] != "true" && r[1] != "false" || r[0] == "" || seen[r[0]] || plaintext.Short(r[0]) != r[0] {
 			return nil, unreadable("drives", fmt.Errorf("record %d: %.120q", i+1, r))
 		}
 		seen[r[0]] = true

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // drive is one drive of a VM.
@@ -30,7 +31,7 @@ const mostSeed = 64 * hypervisor.MiB
 func (b *Backend) Seed(ctx context.Context, uuid string) (string, error) {
 	m, err := b.there(ctx, uuid)
 	if err != nil {
-		return "", fmt.Errorf("find the seed of VM %s: %w", bounded(uuid), err)
+		return "", fmt.Errorf("find the seed of VM %s: %w", plaintext.Short(uuid), err)
 	}
 	drives, err := b.drives(ctx, uuid)
 	if err == nil {
@@ -92,14 +93,14 @@ func (b *Backend) drives(ctx context.Context, uuid string) ([]drive, error) {
 // refused with ErrState. Success is the list of drives read back.
 func (b *Backend) Detach(ctx context.Context, uuid, drive string) error {
 	if drive == "" { // which would be gone already, whatever is attached
-		return fmt.Errorf("detach a drive of VM %s: no drive is named", bounded(uuid))
+		return fmt.Errorf("detach a drive of VM %s: no drive is named", plaintext.Short(uuid))
 	}
 	m, err := b.there(ctx, uuid)
 	if err != nil {
-		return fmt.Errorf("detach a drive of VM %s: %w", bounded(uuid), err)
+		return fmt.Errorf("detach a drive of VM %s: %w", plaintext.Short(uuid), err)
 	}
 	if err := b.detach(ctx, m, drive); err != nil {
-		return fmt.Errorf("detach the drive %s of %s: %w", bounded(drive), title(m), err)
+		return fmt.Errorf("detach the drive %s of %s: %w", plaintext.Short(drive), title(m), err)
 	}
 	return nil
 }

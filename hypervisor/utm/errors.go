@@ -115,21 +115,11 @@ func reason(text string) string {
 	case len(lines) == 0:
 		return ""
 	case strings.HasPrefix(lines[len(lines)-1], "NOTE:"), strings.Contains(lines[0], "Usage:"):
-		return bounded(lines[0])
+		return plaintext.Short(lines[0])
 	case ctlNumber.MatchString(lines[0]) && len(lines) > 1:
-		return bounded(lines[1])
+		return plaintext.Short(lines[1])
 	}
-	return bounded(lines[0])
-}
-
-// bounded is a text of a tool, safe to show.
-func bounded(s string) string {
-	const most = 300
-	r := []rune(strings.TrimSpace(plaintext.Clean(s)))
-	if len(r) > most {
-		r = append(r[:most], '\u2026')
-	}
-	return string(r)
+	return plaintext.Short(lines[0])
 }
 
 // numberOf is the Apple event error in err, 0 if there is none.

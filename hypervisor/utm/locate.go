@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // Locate costs one process. UTM does not know its guests' addresses, so that no VM
@@ -35,9 +36,9 @@ func choose(vms []hypervisor.Machine, q hypervisor.Query) (hypervisor.Machine, e
 			return found[0], nil
 		case len(named) > 0:
 			return hypervisor.Machine{}, fmt.Errorf("%w with UUID %s; its name is now that of %s: %w",
-				hypervisor.ErrNoMachine, bounded(q.UUID), title(named[0]), hypervisor.ErrDrift)
+				hypervisor.ErrNoMachine, plaintext.Short(q.UUID), title(named[0]), hypervisor.ErrDrift)
 		}
-		return hypervisor.Machine{}, fmt.Errorf("%w with UUID %s", hypervisor.ErrNoMachine, bounded(q.UUID))
+		return hypervisor.Machine{}, fmt.Errorf("%w with UUID %s", hypervisor.ErrNoMachine, plaintext.Short(q.UUID))
 	}
 	switch len(named) {
 	case 1:
@@ -100,7 +101,9 @@ func canonical(name string) bool {
 }
 
 // title names a VM for people so that two of one name can be told apart.
-func title(m hypervisor.Machine) string { return fmt.Sprintf("%q (UUID %s)", bounded(m.Name), m.UUID) }
+func title(m hypervisor.Machine) string {
+	return fmt.Sprintf("%q (UUID %s)", plaintext.Short(m.Name), m.UUID)
+}
 
 func which(vms []hypervisor.Machine, fits func(hypervisor.Machine) bool) (out []hypervisor.Machine) {
 	for _, m := range vms {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 const (
@@ -44,7 +45,7 @@ func (b *Backend) reach(ctx context.Context, uuid string, g goal) error {
 	case err == nil:
 		return nil
 	case m.Name == "":
-		return fmt.Errorf("%s VM %s: %w", g.name, bounded(uuid), err)
+		return fmt.Errorf("%s VM %s: %w", g.name, plaintext.Short(uuid), err)
 	}
 	return fmt.Errorf("%s %s: %w", g.name, title(m), err)
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // Reach is what macOS thinks of its way to a name server.
@@ -129,10 +131,10 @@ func parseDNS(text string) ([]Resolver, error) {
 // set takes one line of a resolver. Keys that are not known say nothing that
 // matters here.
 func (r *Resolver) set(key, value string) error {
-	bad := fmt.Errorf("%s %q", key, clip(value))
+	bad := fmt.Errorf("%s %q", key, plaintext.Short(value))
 	switch key {
 	case "domain":
-		r.Domain = clip(plainName(value))
+		r.Domain = plaintext.Short(plainName(value))
 	case "nameserver":
 		a, err := parseServer(value)
 		if err != nil {
@@ -148,11 +150,11 @@ func (r *Resolver) set(key, value string) error {
 		r.Port = uint16(n)
 	case "flags":
 		for f := range strings.SplitSeq(value, ",") {
-			r.Flags = append(r.Flags, clip(f))
+			r.Flags = append(r.Flags, plaintext.Short(f))
 		}
 		r.Supplemental = slices.Contains(r.Flags, "Supplemental")
 	case "options":
-		r.Options = clip(value)
+		r.Options = plaintext.Short(value)
 	case "if_index":
 		// An interface that is gone has a number and no name.
 		if m := indexFor.FindStringSubmatch(value); m != nil && interfaceName.MatchString(m[1]) {

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // WithAddr says which interface has the IPv4 address, and whether any has. For
@@ -46,7 +48,7 @@ func parseInterfaces(text string, addr netip.Addr) ([]string, error) {
 		line = strings.TrimRight(line, "\n")
 		if m := ifaceLine.FindStringSubmatch(line); m != nil {
 			if name = m[1]; !interfaceName.MatchString(name) {
-				return nil, fmt.Errorf("interface %q", clip(name))
+				return nil, fmt.Errorf("interface %q", plaintext.Short(name))
 			}
 			continue
 		}
@@ -63,7 +65,7 @@ func parseInterfaces(text string, addr netip.Addr) ([]string, error) {
 		}
 	}
 	if name == "" { // there always is lo0
-		return nil, fmt.Errorf("no interface in: %q", clip(text))
+		return nil, fmt.Errorf("no interface in: %q", plaintext.Short(text))
 	}
 	return found, nil
 }

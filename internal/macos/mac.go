@@ -78,7 +78,7 @@ func (m *Mac) start(ctx context.Context, c hypervisor.Command) (hypervisor.Resul
 // unclear is the error for an answer that cannot be read; what names the tool
 // and the question.
 func unclear(what, format string, args ...any) error {
-	return fmt.Errorf("%s: %w: %s", what, ErrUnclear, clip(fmt.Sprintf(format, args...)))
+	return fmt.Errorf("%s: %w: %s", what, ErrUnclear, plaintext.Short(fmt.Sprintf(format, args...)))
 }
 
 // strange is unclear for a tool that ended in a way that is not known.
@@ -94,20 +94,10 @@ func said(res hypervisor.Result) string {
 	for _, text := range []string{string(res.Stderr), string(res.Stdout)} {
 		if text = strings.TrimSpace(text); text != "" {
 			line, _, _ := strings.Cut(text, "\n")
-			return clip(line)
+			return plaintext.Short(line)
 		}
 	}
 	return ""
-}
-
-// clip makes foreign text one short line that a terminal only shows.
-func clip(text string) string {
-	const most = 200
-	runes := []rune(strings.TrimSpace(plaintext.Clean(text)))
-	if len(runes) > most {
-		return string(runes[:most]) + plaintext.CutMark
-	}
-	return string(runes)
 }
 
 // has says whether a tool printed part on either of its outputs.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // Copy puts text on the clipboard, where every program of the user can read it.
@@ -50,7 +51,7 @@ const settingsScheme = "x-apple.systempreferences:"
 // OpenSettings opens a pane of the System Settings, such as PrivacyPane.
 func (m *Mac) OpenSettings(ctx context.Context, pane string) error {
 	if !strings.HasPrefix(pane, settingsScheme) {
-		return fmt.Errorf("open %s: not a pane of the System Settings", clip(pane))
+		return fmt.Errorf("open %s: not a pane of the System Settings", plaintext.Short(pane))
 	}
 	return m.open(ctx, pane)
 }
@@ -58,7 +59,7 @@ func (m *Mac) OpenSettings(ctx context.Context, pane string) error {
 // absolute refuses paths that open could take for an option or an address.
 func absolute(path string) error {
 	if !filepath.IsAbs(path) {
-		return fmt.Errorf("open %q: not an absolute path", clip(path))
+		return fmt.Errorf("open %q: not an absolute path", plaintext.Short(path))
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/mutms/mpd-virt-macos/internal/identity"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // ResolverDir is where macOS looks for resolver files. Every file counts,
@@ -56,7 +57,7 @@ func ParseResolverFile(data []byte) ResolverFile {
 			continue
 		}
 		words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
-		f.take(words, &port, clip(line))
+		f.take(words, &port, plaintext.Short(line))
 	}
 	for i, s := range f.Nameservers {
 		if s.Port() == 0 {
@@ -73,7 +74,7 @@ func (f *ResolverFile) take(words []string, port *uint16, line string) {
 	}
 	switch strings.ToLower(words[0]) {
 	case "domain":
-		f.Domain = clip(plainName(value))
+		f.Domain = plaintext.Short(plainName(value))
 	case "nameserver":
 		s, err := serverWithPort(value)
 		if err != nil || len(f.Nameservers) == 3 {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // ErrNoRoute: macOS has no route to the address, not even a default one.
@@ -84,12 +85,12 @@ func parseRoute(addr netip.Addr, text string) (Route, error) {
 		}
 		key = strings.TrimSpace(key)
 		if _, twice := values[key]; twice {
-			return Route{}, fmt.Errorf("two lines %q", clip(key))
+			return Route{}, fmt.Errorf("two lines %q", plaintext.Short(key))
 		}
 		values[key] = strings.TrimSpace(value)
 	}
 	if got := values["route to"]; got != addr.String() {
-		return Route{}, fmt.Errorf("an answer for %q", clip(got))
+		return Route{}, fmt.Errorf("an answer for %q", plaintext.Short(got))
 	}
 	flags, err := routeFlags(values["flags"])
 	if err != nil {
@@ -97,7 +98,7 @@ func parseRoute(addr netip.Addr, text string) (Route, error) {
 	}
 	r := Route{Interface: values["interface"], Static: slices.Contains(flags, "STATIC")}
 	if !interfaceName.MatchString(r.Interface) {
-		return Route{}, fmt.Errorf("interface %q", clip(r.Interface))
+		return Route{}, fmt.Errorf("interface %q", plaintext.Short(r.Interface))
 	}
 	if r.Dest, err = routeDest(values["destination"], values["mask"]); err != nil {
 		return Route{}, err
@@ -108,7 +109,7 @@ func parseRoute(addr netip.Addr, text string) (Route, error) {
 	r.Default, r.Host = r.Dest.Bits() == 0, r.Dest.Bits() == 32
 	if slices.Contains(flags, "GATEWAY") {
 		if r.Gateway, err = parseIPv4(values["gateway"]); err != nil {
-			return Route{}, fmt.Errorf("gateway %q", clip(values["gateway"]))
+			return Route{}, fmt.Errorf("gateway %q", plaintext.Short(values["gateway"]))
 		}
 	}
 	return r, nil
@@ -119,7 +120,7 @@ func routeFlags(text string) ([]string, error) {
 	list, opened := strings.CutPrefix(text, "<")
 	list, closed := strings.CutSuffix(list, ">")
 	if !opened || !closed {
-		return nil, fmt.Errorf("flags %q", clip(text))
+		return nil, fmt.Errorf("flags %q", plaintext.Short(text))
 	}
 	return strings.Split(list, ","), nil
 }
@@ -132,7 +133,7 @@ func routeDest(dest, mask string) (netip.Prefix, error) {
 	}
 	addr, err := parseIPv4(dest)
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("destination %q", clip(dest))
+		return netip.Prefix{}, fmt.Errorf("destination %q", plaintext.Short(dest))
 	}
 	bits := 32
 	if mask != "" {
@@ -153,7 +154,7 @@ func maskBits(mask string) (int, error) {
 	}
 	a, err := parseIPv4(mask)
 	if err != nil {
-		return 0, fmt.Errorf("mask %q", clip(mask))
+		return 0, fmt.Errorf("mask %q", plaintext.Short(mask))
 	}
 	four := a.As4()
 	ones, size := net.IPMask(four[:]).Size()

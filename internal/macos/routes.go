@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // Routes returns the IPv4 routes that hold for everybody, in macOS's order:
@@ -70,7 +72,7 @@ func tableRow(dest, gateway, flags, netif string) (Route, error) {
 		return Route{}, err
 	}
 	if !interfaceName.MatchString(netif) {
-		return Route{}, fmt.Errorf("interface %q", clip(netif))
+		return Route{}, fmt.Errorf("interface %q", plaintext.Short(netif))
 	}
 	r := Route{
 		Dest: p, Interface: netif,
@@ -80,7 +82,7 @@ func tableRow(dest, gateway, flags, netif string) (Route, error) {
 	// neighbour's hardware address.
 	if strings.Contains(flags, "G") {
 		if r.Gateway, err = parseIPv4(gateway); err != nil && !strings.HasPrefix(gateway, "link#") {
-			return Route{}, fmt.Errorf("gateway %q", clip(gateway))
+			return Route{}, fmt.Errorf("gateway %q", plaintext.Short(gateway))
 		}
 	}
 	return r, nil
@@ -92,7 +94,7 @@ func expand(text string) (netip.Prefix, error) {
 	if text == "default" {
 		return netip.PrefixFrom(netip.IPv4Unspecified(), 0), nil
 	}
-	bad := fmt.Errorf("destination %q", clip(text))
+	bad := fmt.Errorf("destination %q", plaintext.Short(text))
 	short, length, hasLength := strings.Cut(text, "/")
 	parts := strings.Split(short, ".")
 	if len(parts) > 4 {

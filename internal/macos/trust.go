@@ -4,6 +4,8 @@ import (
 	"context"
 	"regexp"
 	"strings"
+
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // SystemKeychain is the keychain of all users of the Mac, in which a CA must
@@ -64,7 +66,7 @@ func parseFind(what, text string) ([]Fingerprints, error) {
 		case strings.HasPrefix(line, "SHA-"):
 			return nil, unclear(what, "%s", line)
 		case label != nil && len(found) > 0:
-			found[len(found)-1].Label = clip(label[1])
+			found[len(found)-1].Label = plaintext.Short(label[1])
 		}
 	}
 	if sha256 != "" {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // ErrNoTunnel: macOS knows no tunnel or other connection of that name.
@@ -94,7 +95,7 @@ func parseTunnels(text string) ([]Tunnel, error) {
 		if rest == nil || !state.known() {
 			return nil, fmt.Errorf("row: %s", line)
 		}
-		list = append(list, Tunnel{ID: row[2], Name: clip(rest[1]), State: state, Octet: octetOf(rest[1])})
+		list = append(list, Tunnel{ID: row[2], Name: plaintext.Short(rest[1]), State: state, Octet: octetOf(rest[1])})
 	}
 	return list, nil
 }
@@ -115,7 +116,7 @@ func octetOf(name string) hypervisor.Octet {
 // which means as little as an empty list of Tunnels. Another program's VPN may
 // have the name.
 func (m *Mac) TunnelStatus(ctx context.Context, name string) (TunnelState, error) {
-	what := "scutil --nc status " + clip(name)
+	what := "scutil --nc status " + plaintext.Short(name)
 	res, err := m.ask(ctx, scutilTool, "--nc", "status", name)
 	if err != nil {
 		return "", err

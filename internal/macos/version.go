@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/mutms/mpd-virt-macos/internal/plaintext"
 )
 
 // Version is a version of macOS. The zero value means that it is not known.
@@ -32,7 +34,7 @@ var versionText = regexp.MustCompile(`^([1-9][0-9]{0,3})(?:\.([0-9]{1,4}))?(?:\.
 func ParseVersion(text string) (Version, error) {
 	m := versionText.FindStringSubmatch(text)
 	if m == nil {
-		return Version{}, fmt.Errorf("%q is not a version of macOS", clip(text))
+		return Version{}, fmt.Errorf("%q is not a version of macOS", plaintext.Short(text))
 	}
 	var n [3]int
 	for i, digits := range m[1:] {

@@ -1,11 +1,11 @@
 // Package plaintext makes text that a stranger wrote safe to show on a
 // terminal.
 //
-// [Clean] takes one line or message, [Lines] a stream of output that it cuts
-// into cleaned lines. What is taken away: everything by which a text can move
-// the cursor, colour, name windows, answer questions of a terminal, hide, or
-// change the order in which it is read. No colour survives; that is for the
-// program itself to add.
+// [Clean] takes one line or message, [Short] one that may be long, [Lines] a stream
+// of output that it cuts into cleaned lines. What is taken away: everything by
+// which a text can move the cursor, colour, name windows, answer questions of a
+// terminal, hide, or change the order in which it is read. No colour survives; that
+// is for the program itself to add.
 package plaintext
 
 import (
@@ -92,4 +92,17 @@ func sequence(introducer byte, s string) int {
 		}
 	}
 	return 0
+}
+
+// maxShort is how many characters of a text Short keeps.
+const maxShort = 300
+
+// Short is what a tool or a file says, for a message: one line, cleaned by
+// [Clean], without blanks around it, and cut after 300 characters.
+func Short(s string) string {
+	r := []rune(strings.TrimSpace(Clean(s)))
+	if len(r) > maxShort {
+		r = append(r[:maxShort], '…')
+	}
+	return string(r)
 }

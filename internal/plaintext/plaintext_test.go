@@ -132,3 +132,18 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
+
+func TestShort(t *testing.T) {
+	long := strings.Repeat("ä", maxShort)
+	for text, want := range map[string]string{
+		"":                             "",
+		" \t a\r\nb\x1b[31m c \n":      "a  b c",
+		long:                           long,
+		long + "b":                     long + "…",
+		"\u202e" + long + "\x00\u200b": long,
+	} {
+		if got := Short(text); got != want {
+			t.Errorf("Short(%.40q) = %.40q, want %.40q", text, got, want)
+		}
+	}
+}
