@@ -1,9 +1,7 @@
 package mpdvirt
 
 import (
-	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -30,23 +28,6 @@ type rehearsal struct {
 
 func newRehearsal() *rehearsal {
 	return &rehearsal{plan: Plan{Schema: PlanSchema, Steps: []PlanStep{}}, hidden: map[string]bool{}, away: map[Octet]bool{}}
-}
-
-// rehearsing is m with twins of all that it could change something with.
-func (m *Manager) rehearsing(p *rehearsal) *Manager {
-	files := statefile.NewDraft(p.file)
-	cfg := m.cfg
-	cfg.Prompter = planPrompter{p, m.cfg.Prompter}
-	cfg.Observer, cfg.LockWait = p.event, 0
-	cfg.Backends = slices.Clone(m.cfg.Backends)
-	for i, b := range cfg.Backends {
-		if r, ok := b.(hypervisor.Rehearser); ok {
-			cfg.Backends[i] = r.Rehearse(p.command)
-		}
-	}
-	twin := &Manager{cfg: cfg, state: m.state.In(files), keys: m.keys.In(files), alias: m.alias, files: files, sshArgs: m.sshArgs, rehearsal: p}
-	twin.alias.In = files
-	return twin
 }
 
 // about says which verb the plan is of: the first that begins. Those that it
@@ -194,27 +175,6 @@ func (p *rehearsal) asRoot(commands []macos.Command) {
 	}
 }
 
-// does is a method of a backend that changes something: do calls it. In a
-// rehearsal, the method of a backend that does not rehearse is told by its text
-// instead. A VM that would be turned on is not there to be asked any more.
-func (m *Manager) does(b hypervisor.Hypervisor, o Octet, do func() error, format string, args ...any) error {
-	p := m.rehearsal
-	if p == nil {
-		return do()
-	}
-	if !can[hypervisor.Rehearser](b) {
-		p.add(PlanAction{Kind: PlanBackend, Text: b.Name() + ": " + fmt.Sprintf(format, args...)})
-		p.leaves(o)
-		return nil
-	}
-	before := p.actions()
-	err := do()
-	if p.actions() > before {
-		p.leaves(o)
-	}
-	return err
-}
-
 func (p *rehearsal) actions() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -240,92 +200,6 @@ func (p *rehearsal) gone(o Octet) bool {
 	defer p.mu.Unlock()
 	return p.away[o]
 }
-
-// connected is the connection of a rehearsal to the VM at addr: a real one that
-// tells, or none.
-func (l *login) connected(ctx context.Context, addr netip.Addr, dial func() (*guest.Conn, error)) (*guest.Conn, error) {
-	p := l.m.rehearsal
-	if p.gone(l.r.octet) {
-		p.wait("%s@%s can be logged in to", l.t.journal.User, addr)
-		return guest.Absent(netip.AddrPortFrom(addr, 22), p)
-	}
-	c, err := dial()
-	if err == nil && p != nil {
-		c.Rehearse(p)
-	}
-	return c, err
-}
-
-// fetch tells what has to be downloaded.
-func (p *rehearsal) fetch(m *Manager, s image.Source) (path string, err error) {
-	path, there, err := image.ExpectFetch(m.cache(), s)
-	if err != nil || there {
-		return path, err
-	}
-	p.add(PlanAction{Kind: PlanDownload, URL: s.URL, SHA512: s.SHA512})
-	if err := m.files.EnsureDir(m.cache()); err != nil {
-		return "", err
-	}
-	return path, m.files.Opaque().Write(path, nil, 0o600)
-}
-
-// unpack tells how the disk of a VM is made. Until it was downloaded, an archive
-// is what its digest says.
-func (p *rehearsal) unpack(ctx context.Context, m *Manager, t *target, from image.Image, to string) error {
-	files := m.files.Opaque()
-	if from.Packed {
-		var sum string
-		if files.Pending(from.Path) {
-			order := *t.journal.Making
-			on, err := m.host()
-			if err != nil {
-				return err
-			}
-			source, err := m.imageSource(order, on)
-			if err != nil {
-				return err
-			}
-			sum = source.SHA512
-		}
-		u, err := image.ExpectRaw(ctx, m.cache(), from.Path, sum)
-		if err != nil {
-			return err
-		}
-		if u.Argv != nil {
-			p.add(PlanAction{Kind: PlanCommand, Argv: u.Argv})
-			err = m.files.EnsureDir(m.cache())
-			for _, path := range []string{u.Raw, u.Stamp} {
-				if err == nil {
-					err = files.Write(path, nil, 0o600)
-				}
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return files.Write(to, nil, 0o600)
-}
-
-// standin is a VM that a backend would make which does not rehearse.
-func standin(o Octet) hypervisor.Made {
-	return hypervisor.Made{Machine: hypervisor.Machine{UUID: hypervisor.NilUUID, Name: o.VMName(), State: hypervisor.Stopped}}
-}
-
-// teller is who is told what would be done to the VM; nil if it is for real.
-func (m *Manager) teller() guest.Teller {
-	if m.rehearsal == nil {
-		return nil
-	}
-	return m.rehearsal
-}
-
-// Stand-ins of a rehearsal for what is made at random.
-const (
-	standinMAC = "\x02\x00\x00\x00\x00\x01"
-	// standinAddr is of a network for documentation (RFC 5737).
-	standinAddr = "192.0.2.1"
-)
 
 // ended is the plan, with the stand-ins that are in it explained.
 func (p *rehearsal) ended() *Plan {

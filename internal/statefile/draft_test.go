@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -214,25 +215,13 @@ func TestDraftIsLikeTheDisk(t *testing.T) {
 			}
 		}
 		perform(t, drafted, told, changes, secret)
-		if after := treeOf(t, drafted); !equal(before, after) {
+		if after := treeOf(t, drafted); !maps.Equal(before, after) {
 			t.Fatalf("seed %d: %q changed the disk to %v", seed, script, after)
 		}
-		if got, want := treeOf(t, told), treeOf(t, real); !equal(got, want) {
+		if got, want := treeOf(t, told), treeOf(t, real); !maps.Equal(got, want) {
 			t.Fatalf("seed %d: %q\ntold %v\nis   %v", seed, script, got, want)
 		}
 	}
-}
-
-func equal(a, b map[string]string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for k, v := range a {
-		if b[k] != v {
-			return false
-		}
-	}
-	return true
 }
 
 func TestDraftShowsWhatChanges(t *testing.T) {
