@@ -46,7 +46,7 @@ type PlanAction struct {
 	Text string `json:"text,omitempty"`
 	// Argv is the program and its arguments, as they are: no shell reads them.
 	Argv []string `json:"argv,omitempty"`
-	// Stdin is what the program or the script reads.
+	// Stdin is what the program reads.
 	Stdin string `json:"stdin,omitempty"`
 	// Script is read by bash in the VM, as the VM's user, with Args as its $1, $2
 	// and so on.

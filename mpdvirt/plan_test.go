@@ -12,11 +12,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aymanbagabas/go-udiff"
 	"mvdan.cc/sh/v3/shell"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
+	"github.com/mutms/mpd-virt-macos/internal/statefile"
 	"github.com/mutms/mpd-virt-macos/mpdvirt"
 	"github.com/mutms/mpd-virt-macos/mpdvirt/mpdvirttest"
 )
@@ -379,6 +381,16 @@ func TestPlanRefuses(t *testing.T) {
 			t.Errorf("plan %+v, error %v", p, err)
 		}
 		l.wantTree(t, before)
+	})
+	bubble(t, "busy", func(t *testing.T) {
+		l := adopted(t, options{config: func(c *mpdvirt.Config) { c.LockWait = time.Hour }})
+		lock, err := statefile.Acquire(t.Context(), l.path(".mpd-virt/.lock-150"), "update", 0)
+		check(t, err)
+		defer lock.Unlock()
+		var busy *mpdvirt.LockedError
+		if _, err := l.Plan(t.Context(), alone); !errors.As(err, &busy) || busy.Verb != "update" {
+			t.Errorf("error %v", err)
+		}
 	})
 	bubble(t, "another host key", func(t *testing.T) {
 		l := adopted(t, options{})

@@ -154,9 +154,9 @@ func (p *rehearsal) command(c hypervisor.Command) {
 	p.add(PlanAction{Kind: PlanCommand, Argv: c.Argv, Stdin: string(c.Stdin)})
 }
 
-// Script takes a script that would run in the VM.
+// Script takes a script that would run in the VM. What one reads may be a secret.
 func (p *rehearsal) Script(s guest.Script) {
-	p.add(PlanAction{Kind: PlanScript, Text: s.Name, Script: s.Text, Args: s.Args, Stdin: string(s.Stdin)})
+	p.add(PlanAction{Kind: PlanScript, Text: s.Name, Script: s.Text, Args: s.Args})
 }
 
 // File takes a file that would be put into the VM. All of them are of conf/.

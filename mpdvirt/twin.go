@@ -53,6 +53,16 @@ func (m *Manager) does(b hypervisor.Hypervisor, o Octet, do func() error, format
 	return err
 }
 
+// scratch is a folder for a file that a tool writes and that is read and removed at
+// once: dir, or in a rehearsal the system's own for that, so that nothing is left
+// in dir if it is killed.
+func (m *Manager) scratch(dir string) string {
+	if m.rehearsal != nil {
+		return ""
+	}
+	return dir
+}
+
 // connected is the connection of a rehearsal to the VM at addr: a real one that
 // tells, or none.
 func (l *login) connected(ctx context.Context, addr netip.Addr, dial func() (*guest.Conn, error)) (*guest.Conn, error) {

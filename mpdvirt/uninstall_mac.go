@@ -85,7 +85,7 @@ func (u *uninstall) findTrust(ctx context.Context, mac *macos.Mac) (found []trac
 // all the same. Where the settings cannot be read, as where security speaks
 // another language and there are none, macOS's verdict decides.
 func (u *uninstall) stillTrusted(ctx context.Context, mac *macos.Mac, root *identity.CA) (recorded, own bool, err error) {
-	records, err := mac.AdminTrusted(ctx, u.conf())
+	records, err := mac.AdminTrusted(ctx, u.m.scratch(u.conf()))
 	if ctx.Err() != nil {
 		return false, false, ctx.Err()
 	}

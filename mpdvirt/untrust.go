@@ -81,7 +81,7 @@ func (m *Manager) traces(ctx context.Context, mac *macos.Mac, cas []*identity.CA
 	if err != nil {
 		return nil, err
 	}
-	records, err := mac.AdminTrusted(ctx, filepath.Dir(m.state.SharedLockFile()))
+	records, err := mac.AdminTrusted(ctx, m.scratch(filepath.Dir(m.state.SharedLockFile())))
 	if err != nil && !errors.Is(err, macos.ErrUnclear) {
 		return nil, err
 	}
