@@ -38,5 +38,6 @@ type Result struct {
 // was started and ended by itself, with whatever status; it is ErrToolMissing
 // if there is no such program, and the context's error if ctx or the limit
 // ended it, wrapped with the program's name. A Runner may be called at the
-// same time from many goroutines and leaves no process behind.
+// same time from many goroutines and leaves no process behind. That of the real
+// machine is made by mpdvirt.NewRunner; a backend is given one by whoever makes it.
 type Runner func(ctx context.Context, c Command) (Result, error)

@@ -29,9 +29,8 @@ import (
 // if it sets no Limit, no limit but the context. The terminal's settings are put
 // back when it has ended.
 //
-// The Runner may be called at the same time from many goroutines. It writes
-// nothing, asks nobody, and is no Observer: what a backend starts with it shows
-// in no Event.
+// The Runner may be called at the same time from many goroutines. It prints
+// nothing and tells nobody: of what a backend starts with it there is no Event.
 func NewRunner(env []string) hypervisor.Runner {
 	return command.New(slices.Clone(env)).Run
 }
