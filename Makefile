@@ -8,7 +8,7 @@ CC_FOUND := $(shell command -v $${CC:-cc} 2>/dev/null || command -v gcc 2>/dev/n
 RACE     := $(if $(CC_FOUND),-race,)
 
 .DEFAULT_GOAL := help
-.PHONY: help build install demo test fmt vet staticcheck unit fuzz golden api bench e2e e2e-vm e2e-libvirt clean
+.PHONY: help build install demo test fmt vet staticcheck unit fuzz golden api bench e2e e2e-vm clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ fmt:
 
 vet:
 	$(GO) vet $(PKGS)
-	$(GO) vet -tags e2e,e2evm,e2elibvirt ./internal/e2e/
+	$(GO) vet -tags e2e,e2evm ./internal/e2e/
 	GOOS=darwin GOARCH=arm64 $(GO) vet $(PKGS)
 	GOOS=darwin GOARCH=amd64 $(GO) vet $(PKGS)
 
@@ -62,9 +62,6 @@ e2e: build ## a real Debian guest in network namespaces (root, Linux)
 
 e2e-vm: ## a VM from our disk and our seed, computed by QEMU (root, Linux)
 	$(GO) test -tags e2e,e2evm -count=1 -timeout 25m -v -run '^TestSeedBoot$$' ./internal/e2e/
-
-e2e-libvirt: ## the libvirt example against a libvirtd of its own (root, Linux)
-	$(GO) test -tags e2e,e2elibvirt -count=1 -timeout 25m -v -run '^TestLibvirt$$' ./internal/e2e/
 
 clean: ## remove what make made
 	rm -rf bin

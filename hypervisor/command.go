@@ -41,5 +41,6 @@ type Result struct {
 // ended it, wrapped with the program's name. Another error says that the program
 // could not be run, or printed more than the Runner keeps. Beside an error the
 // Result is zero. A Runner may be called at the same time from many goroutines, and
-// leaves no program running that it had to end.
+// leaves no program running that it had to end. That of the real machine is made by
+// mpdvirt.NewRunner; a backend is given one by whoever makes it.
 type Runner func(ctx context.Context, c Command) (Result, error)

@@ -39,7 +39,7 @@ type Config struct {
 	// Resolve is the system's resolver ("ip4" is asked); nil is Go's, which on
 	// macOS asks the system.
 	Resolve func(ctx context.Context, network, host string) ([]netip.Addr, error)
-	// Runner starts outside programs; nil starts them.
+	// Runner starts outside programs; nil is NewRunner(os.Environ()).
 	Runner hypervisor.Runner
 	// LocalAddrs are the addresses of this machine; nil asks the system.
 	LocalAddrs func() ([]netip.Addr, error)

@@ -18,7 +18,6 @@ import (
 	"github.com/mutms/mpd-virt-macos/hypervisor/general"
 	"github.com/mutms/mpd-virt-macos/hypervisor/parallels"
 	"github.com/mutms/mpd-virt-macos/hypervisor/utm"
-	"github.com/mutms/mpd-virt-macos/internal/command"
 	"github.com/mutms/mpd-virt-macos/internal/hint"
 	"github.com/mutms/mpd-virt-macos/internal/identity"
 	"github.com/mutms/mpd-virt-macos/internal/registry"
@@ -82,7 +81,7 @@ func New(cfg Config) (*Manager, error) {
 		cfg.Resolve = net.DefaultResolver.LookupNetIP
 	}
 	if cfg.Runner == nil {
-		cfg.Runner = command.New(os.Environ()).Run
+		cfg.Runner = NewRunner(os.Environ())
 	}
 	if cfg.LocalAddrs == nil {
 		cfg.LocalAddrs = localAddrs

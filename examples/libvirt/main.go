@@ -8,8 +8,6 @@
 //
 // With -connect, -network and -pool it drives another libvirt than the usual one,
 // and with -emulate VMs run without hardware virtualization.
-//
-// exec.go starts the outside programs.
 package main
 
 import (
@@ -30,7 +28,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	config := mpdvirt.Config{Runner: start}
+	config := mpdvirt.Config{Runner: mpdvirt.NewRunner(os.Environ())}
 	err := run(ctx, config, os.Args[1:], os.Stdout)
 	if err == nil {
 		return

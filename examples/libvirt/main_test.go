@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/mpdvirt"
@@ -85,36 +84,5 @@ func TestNoLibvirt(t *testing.T) {
 	var out bytes.Buffer
 	if err := run(t.Context(), world.Config(), nil, &out); err == nil || !strings.Contains(err.Error(), "not installed") {
 		t.Errorf("%v", err)
-	}
-}
-
-// start keeps the contract of hypervisor.Runner, with real programs.
-func TestStart(t *testing.T) {
-	sh := func(script string) hypervisor.Command {
-		return hypervisor.Command{Argv: []string{"/bin/sh", "-c", script}, Stdin: []byte("input")}
-	}
-	for name, tt := range map[string]struct {
-		c              hypervisor.Command
-		status         int
-		stdout, stderr string
-	}{
-		"output": {sh("cat; echo $LC_ALL >&2; exit 3"), 3, "input", "C\n"},
-		"signal": {sh("kill -9 $$"), 137, "", ""},
-		"long":   {sh("head -c 17000000 /dev/zero"), 0, strings.Repeat("\x00", mostOutput), ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			res, err := start(t.Context(), tt.c)
-			if err != nil || res.Status != tt.status || string(res.Stdout) != tt.stdout || string(res.Stderr) != tt.stderr {
-				t.Errorf("%d, %.40q, %.40q, %v", res.Status, res.Stdout, res.Stderr, err)
-			}
-		})
-	}
-	if _, err := start(t.Context(), hypervisor.Command{Argv: []string{"mpd-no-such-tool"}}); !errors.Is(err, hypervisor.ErrToolMissing) {
-		t.Errorf("a program that is not there: %v", err)
-	}
-	slow := sh("exec sleep 60")
-	slow.Limit = 50 * time.Millisecond
-	if _, err := start(t.Context(), slow); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a program that does not end: %v", err)
 	}
 }

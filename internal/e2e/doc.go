@@ -5,9 +5,8 @@
 //
 //	make e2e     or     go test -tags e2e -count=1 -v ./internal/e2e/
 //
-// The one test that boots a VM, in QEMU, has the tag e2evm besides (make
-// e2e-vm): it takes minutes, and both processors. So does the libvirt example's,
-// with the tag e2elibvirt (make e2e-libvirt), which needs a libvirtd.
+// The one test that boots Debian in a VM has the tag e2evm besides (make e2e-vm):
+// it takes minutes, and both processors.
 //
 // They need root, /dev/net/tun and the programs that .ci/run installs; without
 // them they are skipped and say why, or fail where CI=true. Nothing outside
@@ -16,6 +15,9 @@
 // default ~/.cache/mpd-virt-e2e. MPD_VIRT_BIN names the program under test, by
 // default ../../bin/mpd-virt. MPD_VIRT_E2E_KEEP=1 keeps a failed laboratory's
 // folder of logs.
+//
+// The example of a backend for libvirt is checked with a libvirtd that the test
+// starts, in namespaces of its own, over VMs whose whole software is a few bytes.
 //
 // For clones, the test binary is also prlctl and prlsrvctl: package prlemu as
 // real processes, with a guest as the body of the VM that is cloned.

@@ -42,6 +42,7 @@ func TestRulesFind(t *testing.T) {
 		{"processes", "import", "internal/x/x.go", `import "os/exec"; var _ = exec.Command`, true},
 		{"processes", "exec", "mpdvirt/x.go", `import "syscall"; func f() { syscall.Exec("", nil, nil) }`, true},
 		{"processes", "start", "cmd/x/x.go", `import "os"; func f() { os.StartProcess("", nil, nil) }`, true},
+		{"processes", "example", "examples/x/x.go", `import "os/exec"; var _ = exec.Command`, true},
 		{"processes", "where it belongs", "internal/command/x.go", `import "os/exec"`, false},
 		{"processes", "test", "internal/x/x_test.go", `import "os/exec"`, false},
 

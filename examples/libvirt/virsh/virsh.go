@@ -5,8 +5,9 @@
 // exports, and passes hypervisortest over an emulator and over a real libvirtd.
 // [New] makes a Backend for mpdvirt.Config.Backends:
 //
+//	run := mpdvirt.NewRunner(os.Environ())
 //	backend := virsh.New(virsh.Config{Run: run})
-//	m, err := mpdvirt.New(mpdvirt.Config{Backends: append(mpdvirt.DefaultBackends(run, ""), backend)})
+//	m, err := mpdvirt.New(mpdvirt.Config{Runner: run, Backends: append(mpdvirt.DefaultBackends(run, ""), backend)})
 //
 // # What it needs of libvirt
 //
@@ -39,8 +40,8 @@ import (
 
 // Config says which libvirt a Backend drives. Only Run is needed.
 type Config struct {
-	// Run starts virsh. It must run programs with LC_ALL=C, as the one of
-	// package mpdvirt does: messages are read.
+	// Run starts virsh. It must run programs with LC_ALL=C, as that of
+	// mpdvirt.NewRunner does: messages are read.
 	Run hypervisor.Runner
 	// URI is libvirt's address of the daemon; "" is qemu:///system.
 	URI string
