@@ -19,6 +19,7 @@ func TestAdopt(t *testing.T) {
 	}
 	sshBefore := l.Mac(t.Context(), "ssh", "-F", l.Home+"/.ssh/config", "-G", "web.example.test").Stdout
 
+	checkPlan(t, l, g)
 	l.Want(exitDone, adoption("150", firstIP)...)
 	wantSteps(t, g, allSteps)
 	l.wantPrivate()
@@ -50,6 +51,25 @@ func TestAdopt(t *testing.T) {
 	checkDrift(t, l, g)
 	checkOff(t, l, g)
 	checkDelete(t, l, g)
+}
+
+// checkPlan makes the plan of the adoption, which logs in to the VM and changes
+// neither it nor the Mac.
+func checkPlan(t *testing.T, l *Lab, g *Guest) {
+	t.Helper()
+	r := l.Want(exitDone, append(adoption("150", firstIP), "--dry-run")...)
+	for _, want := range []string{"/opt/mpd/bootstrap/30-networking.sh", "write ~/.mpd-virt/150/known_hosts", "+MPD_VM_IP=10.211.55.150"} {
+		if !strings.Contains(r.Stdout, want) {
+			t.Errorf("the plan does not have %q:\n%s", want, r.Stdout)
+		}
+	}
+	wantSteps(t, g, "")
+	if _, err := os.Lstat(l.Home + "/.mpd-virt"); err == nil {
+		t.Error("the plan made ~/.mpd-virt")
+	}
+	if got := g.Run("ls -d /opt/mpd /tmp/mpd-virt.* 2>/dev/null; true"); got != "" {
+		t.Errorf("the plan left %s in the VM", got)
+	}
 }
 
 // checkGuest checks what setup left in the VM.

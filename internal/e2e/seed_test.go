@@ -52,7 +52,7 @@ func (l *Lab) newSeed() *seeded {
 		HostKey: hostKey, MAC: mac, Addr: netip.MustParsePrefix(seedIP + "/24"), Gateway: netip.MustParseAddr(utmGatewayIP),
 	}
 	s := &seeded{lab: l, iso: filepath.Join(l.dir, "seed.iso")}
-	l.must(seed.WriteFile(s.iso))
+	l.must(seed.WriteFile(nil, s.iso))
 	s.knownHosts = l.write("home/known_hosts_150", seedHost+" "+string(ssh.MarshalAuthorizedKey(hostPublic)), 0o600)
 	return s
 }
