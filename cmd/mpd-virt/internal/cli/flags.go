@@ -23,7 +23,8 @@ type flags struct {
 	set      *flag.FlagSet
 	order    []string // names of the flags as they were declared
 	operands []*operand
-	rest     *[]string // what follows the operands, if the verb takes that
+	rest     *[]string // what follows the operands, flags too, if the verb takes that
+	words    *[]string // the operands, if the verb takes any number of them
 	help     bool      // help was asked for
 }
 
@@ -206,6 +207,10 @@ func isFlag(arg string) bool { return len(arg) > 1 && arg[0] == '-' }
 
 // places hands arguments to the operands.
 func (f *flags) places(args []string) error {
+	if f.words != nil {
+		*f.words = append(*f.words, args...)
+		return nil
+	}
 	for i, arg := range args {
 		o := f.missing()
 		if o == nil {

@@ -11,44 +11,97 @@ import (
 
 func helpVerb() verb {
 	return verb{
-		name: "help", usage: "[VERB]", noJSON: true,
+		name: "help", usage: "[VERB]", noEvents: true,
 		short:    "explain mpd-virt, or one verb",
 		about:    `"mpd-virt VERB --help" shows the same.`,
 		examples: []string{"mpd-virt help", "mpd-virt help setup"},
 		define: func(f *flags) action {
 			var words []string
-			f.rest = &words // a verb's name may have two words
-			return func(_ context.Context, a *app) error { return a.help(words) }
+			f.words = &words // a verb's name may have two
+			return func(_ context.Context, a *app) error {
+				about, err := helpOn(words)
+				switch {
+				case err != nil:
+					return err
+				case a.json:
+					return a.writeJSON(describe(about))
+				case len(words) == 0:
+					io.WriteString(a.out, overview())
+					return nil
+				}
+				for i, v := range about {
+					if i > 0 {
+						fmt.Fprintln(a.out)
+					}
+					a.writeHelp(v)
+				}
+				return nil
+			}
 		},
 	}
 }
 
-func (a *app) help(words []string) error {
+// helpOn is the verbs that words name: one, those of a group, or without words all.
+func helpOn(words []string) ([]verb, error) {
 	if len(words) == 0 {
-		io.WriteString(a.out, overview())
-		return nil
+		return verbs(), nil
 	}
 	if len(words) == 1 {
 		group := slices.DeleteFunc(verbs(), func(v verb) bool { return !strings.HasPrefix(v.name, words[0]+" ") })
-		for i, v := range group {
-			if i > 0 {
-				fmt.Fprintln(a.out)
-			}
-			a.writeHelp(v)
-		}
 		if len(group) > 0 {
-			return nil
+			return group, nil
 		}
 	}
 	v, n, err := findVerb(words)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if n < len(words) {
-		return usage("mpd-virt help "+v.name, "help: %s is one argument too many", quoted(words[n]))
+		return nil, usage("mpd-virt help "+v.name, "help: %s is one argument too many", quoted(words[n]))
 	}
-	a.writeHelp(v)
-	return nil
+	return []verb{v}, nil
+}
+
+const helpSchema = "mpd-virt/help/1"
+
+// helpText is the result of help --json: what a program needs that completes
+// command lines, or shows them.
+type helpText struct {
+	Schema string          `json:"schema"`
+	Verbs  []describedVerb `json:"verbs"`
+}
+
+type describedVerb struct {
+	Name     string          `json:"name"`
+	Usage    string          `json:"usage"`
+	Summary  string          `json:"summary"`
+	About    string          `json:"about"`
+	Flags    []describedFlag `json:"flags"`
+	Examples []string        `json:"examples"`
+	Exits    []int           `json:"exits"` // besides those by a signal
+}
+
+type describedFlag struct {
+	Name  string `json:"name"`
+	Value string `json:"value,omitempty"` // what stands for it; "" if the flag has none
+	Text  string `json:"text"`
+}
+
+func describe(all []verb) helpText {
+	text := helpText{Schema: helpSchema, Verbs: []describedVerb{}}
+	for _, v := range all {
+		d := describedVerb{
+			Name: v.name, Usage: v.usage, Summary: v.short, About: v.about, Examples: v.examples, Flags: []describedFlag{},
+			Exits: append([]int{exitDone, exitFailed, exitUsage}, v.exits...),
+		}
+		f, _ := v.flagsOf(&app{})
+		for _, name := range f.order {
+			fl := f.set.Lookup(name)
+			d.Flags = append(d.Flags, describedFlag{name, fl.Value.(*value).kind, fl.Usage})
+		}
+		text.Verbs = append(text.Verbs, d)
+	}
+	return text
 }
 
 // overview is what somebody reads first.

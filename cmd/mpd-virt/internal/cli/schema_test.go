@@ -24,10 +24,12 @@ var documented = map[string]any{
 	"delete-1.json":    mpdvirt.DeleteResult{},
 	"entry.json":       mpdvirt.VM{},
 	"event-1.json":     mpdvirt.Event{},
+	"help-1.json":      helpText{},
 	"list.json":        []mpdvirt.VM{},
 	"plan-1.json":      mpdvirt.Plan{},
 	"report-1.json":    mpdvirt.Report{},
 	"setup-1.json":     mpdvirt.SetupResult{},
+	"ssh-1.json":       sshCommand{},
 	"status.json":      mpdvirt.Status(""),
 	"stop-1.json":      stopped{},
 	"trust-1.json":     mpdvirt.TrustResult{},
@@ -59,7 +61,7 @@ func TestSchemasAreTheTypes(t *testing.T) {
 	for file, schema := range map[string]string{
 		"setup-1": mpdvirt.SetupSchema, "report-1": mpdvirt.ReportSchema, "delete-1": mpdvirt.DeleteSchema, "vm-1": mpdvirt.ShowSchema,
 		"trust-1": mpdvirt.TrustSchema, "ca-rotate-1": mpdvirt.CARotateSchema, "uninstall-1": mpdvirt.UninstallSchema,
-		"event-1": mpdvirt.EventSchema, "plan-1": mpdvirt.PlanSchema, "version-1": versionSchema, "backend-1": backendSchema, "stop-1": stopSchema,
+		"event-1": mpdvirt.EventSchema, "plan-1": mpdvirt.PlanSchema, "ssh-1": sshSchema, "help-1": helpSchema, "version-1": versionSchema, "backend-1": backendSchema, "stop-1": stopSchema,
 	} {
 		if want := "mpd-virt/" + strings.ReplaceAll(file, "-1", "/1"); schema != want {
 			t.Errorf("a schema is called %s, want %s", schema, want)
@@ -149,7 +151,11 @@ func TestSchemasAreTheOutput(t *testing.T) {
 	events := filepath.Join(t.TempDir(), "events")
 	prints := func(file string, code int, args ...string) {
 		t.Helper()
-		got := runIn(t, w.inWorld(append(args, "--json", "--events="+events)...))
+		args = append(args, "--json")
+		if v, _, err := findVerb(args); err != nil || !v.noEvents {
+			args = append(args, "--events="+events)
+		}
+		got := runIn(t, w.inWorld(args...))
 		if got.code != code {
 			t.Errorf("%q: exit %d, want %d\n%s", args, got.code, code, got.stderr)
 		}
@@ -170,6 +176,7 @@ func TestSchemasAreTheOutput(t *testing.T) {
 	prints("setup-1.json", 0, "create", "170", "--backend=utm", "--username=dev")
 	prints("setup-1.json", 0, "update", "150")
 	prints("vm-1.json", 0, "show", "150")
+	prints("ssh-1.json", 0, "ssh", "150")
 	prints("vm-1.json", 0, "show", "160")
 	for _, args := range [][]string{
 		{"setup", "150", "--from=push"}, {"update", "150"}, {"stop", "160"}, {"start", "160"}, {"diag", "150"}, {"delete", "160"},
@@ -204,6 +211,8 @@ func TestSchemasAreTheOutput(t *testing.T) {
 	s.trust(t, w)
 	prints("uninstall-1.json", 0, "uninstall", "--yes")
 	prints("version-1.json", 0, "version")
+	prints("help-1.json", 0, "help")
+	prints("help-1.json", 0, "help", "backend")
 
 	data, err := os.ReadFile(events)
 	if err != nil {

@@ -9,10 +9,12 @@ import (
 
 func sshVerb() verb {
 	return verb{
-		name: "ssh", usage: "NNN [flags] [-- COMMAND...]", noJSON: true,
+		name: "ssh", usage: "NNN [flags] [-- COMMAND...]", noEvents: true,
 		short: "log in to a VM, or run a command in it",
 		about: `Becomes the system's ssh with the VM's SSH alias, its pinned host key included. The exit code is
-then that of ssh. "ssh mpd-NNN" does the same in every program that reads your SSH configuration.`,
+then that of ssh. "ssh mpd-NNN" does the same in every program that reads your SSH configuration.
+
+With --json it only prints the arguments that it would become.`,
 		examples: []string{
 			"mpd-virt ssh 150",
 			"mpd-virt ssh 150 -- uname -a",
@@ -30,6 +32,9 @@ then that of ssh. "ssh mpd-NNN" does the same in every program that reads your S
 				if err != nil {
 					return err
 				}
+				if a.json {
+					return a.writeJSON(sshCommand{sshSchema, req.Octet, req.Octet.VMName(), argv})
+				}
 				if err := a.env.Exec(argv, a.env.Environ); err != nil {
 					return fmt.Errorf("ssh %s: %w", req.Octet.VMName(), err)
 				}
@@ -37,4 +42,14 @@ then that of ssh. "ssh mpd-NNN" does the same in every program that reads your S
 			}
 		},
 	}
+}
+
+const sshSchema = "mpd-virt/ssh/1"
+
+// sshCommand is the result of ssh --json.
+type sshCommand struct {
+	Schema string        `json:"schema"`
+	Octet  mpdvirt.Octet `json:"octet"`
+	Name   string        `json:"name"`
+	Argv   []string      `json:"argv"`
 }

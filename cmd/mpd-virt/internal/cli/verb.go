@@ -15,7 +15,7 @@ type verb struct {
 	examples []string
 	exits    []int // codes besides 0, 1 and 2 that help explains
 	plans    bool  // it changes something: --dry-run
-	noJSON   bool  // it has no result of its own: no --json and no --events
+	noEvents bool  // it becomes another program, or works on nothing: no --events
 	// waits: it works on VMs that another run may hold, though it leaves out
 	// those and never ends with exitBusy.
 	waits bool
@@ -122,8 +122,8 @@ func sortedKeys(m map[string]bool) []string {
 func (v verb) flagsOf(a *app) (*flags, action) {
 	f := newFlags(v.name)
 	act := v.define(f)
-	if !v.noJSON {
-		f.bool("json", &a.json, "print the result as JSON, and nothing else on stdout")
+	f.bool("json", &a.json, "print the result as JSON, and nothing else on stdout")
+	if !v.noEvents {
 		f.add("events", "FILE", "append what happens to this file while it does, one JSON object a line; - is stdout", eventsInto(&a.events.name))
 	}
 	if v.waits || slices.Contains(v.exits, exitBusy) {
