@@ -109,7 +109,7 @@ func (m *Manager) trust(ctx context.Context, r *run, ca *identity.CA, previous [
 	if len(commands) == 0 {
 		return res, nil
 	}
-	ran, err := m.asRoot(ctx, r, fmt.Sprintf("Trust %s for all users of this Mac?", ca), yes, commands)
+	ran, err := m.asRoot(ctx, r, fmt.Sprintf("Trust %s, for all users of this Mac?", ca), yes, commands)
 	if !ran || ctx.Err() != nil {
 		return res, err
 	}

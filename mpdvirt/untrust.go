@@ -29,7 +29,7 @@ func (m *Manager) untrust(ctx context.Context, r *run, cas []*identity.CA, yes b
 	if len(commands) == 0 {
 		return res, before.stillTrusted()
 	}
-	ran, err := m.asRoot(ctx, r, fmt.Sprintf("Take the trust in %s from this Mac?", before.names()), yes, commands)
+	ran, err := m.asRoot(ctx, r, fmt.Sprintf("Take the trust in %s, from this Mac?", before.names()), yes, commands)
 	if !ran || ctx.Err() != nil {
 		return res, err
 	}
