@@ -24,6 +24,7 @@ type rehearsal struct {
 	open   bool            // the last step takes actions
 	hidden map[string]bool // paths whose change is told already, without its content
 	away   map[Octet]bool  // VMs that a question cannot reach: they would be started first
+	random []Standin       // what this one made at random, and the verb would make again
 }
 
 func newRehearsal() *rehearsal {
@@ -175,6 +176,16 @@ func (p *rehearsal) asRoot(commands []macos.Command) {
 	}
 }
 
+// standsFor explains a text that the verb would make again at random.
+func (p *rehearsal) standsFor(text, what string) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.random = append(p.random, Standin{text, what})
+}
+
 func (p *rehearsal) actions() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -213,14 +224,14 @@ func (p *rehearsal) ended() *Plan {
 			p.plan.Steps[i].Summary = ""
 		}
 	}
-	for _, s := range []Standin{
+	for _, s := range append([]Standin{
 		{hypervisor.NilUUID, "the UUID that the hypervisor gives the new VM"},
 		{"02:00:00:00:00:01", "the address of the VM's network card, made at random"},
 		{standinAddr, "the address that the new VM gets by DHCP"},
 		{bootstrap.StandinFile, "the name of a temporary file in the VM"},
 		{bootstrap.StandinMachineID, "the machine-id of the new VM, made at random"},
 		{image.StandinFolder, "the name of a temporary folder"},
-	} {
+	}, p.random...) {
 		if p.plan.has(s.Text) {
 			p.plan.Standins = append(p.plan.Standins, s)
 		}
@@ -231,6 +242,9 @@ func (p *rehearsal) ended() *Plan {
 // has says whether a text is anywhere in the plan.
 func (p *Plan) has(text string) bool {
 	for _, s := range p.Steps {
+		if strings.Contains(s.Summary, text) {
+			return true
+		}
 		for _, a := range s.Actions {
 			all := append(append([]string{a.Text}, a.Argv...), a.Args...)
 			if a.File != nil {
