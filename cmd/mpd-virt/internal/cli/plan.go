@@ -11,7 +11,12 @@ import (
 // plan shows what a verb would do. What would keep the verb from it is the error,
 // below the steps before.
 func (a *app) plan(ctx context.Context, m *mpdvirt.Manager, req mpdvirt.PlanRequest) error {
+	a.progress.quiet = true
+	// It asks tools and VMs, and tells nothing of that.
+	const asking = "what would be done"
+	a.progress.observe(mpdvirt.Event{Kind: mpdvirt.StepStarted, Step: asking})
 	p, err := m.Plan(ctx, req)
+	a.progress.observe(mpdvirt.Event{Kind: mpdvirt.StepEnded, Step: asking})
 	if a.json {
 		return asJSON(a, p, err)
 	}
@@ -37,7 +42,12 @@ func (a *app) writePlan(p *mpdvirt.Plan) {
 		a.say("%s: there is nothing to do", head)
 		return
 	}
-	a.say("%s: the plan; nothing of it is done", head)
+	const plan = "the plan; nothing of it is done"
+	if columns(head+": "+plan) <= lineWidth {
+		a.say("%s: %s", head, plan)
+	} else {
+		a.say("%s\n%s", head, plan)
+	}
 	of := ""
 	for _, s := range p.Steps {
 		if s.VM != of {
@@ -87,10 +97,10 @@ func planTitle(k mpdvirt.PlanKind) string {
 func (a *app) writePlanAction(p mpdvirt.PlanAction) {
 	switch p.Kind {
 	case mpdvirt.PlanFile:
-		a.planLine("%s", fileText(*p.File))
+		a.planPath(fileText(*p.File))
 		a.planDiff(p.File.Diff)
 	case mpdvirt.PlanPush:
-		a.planLine("put into the VM: %s, mode %s, not shown", p.File.Path, p.File.Mode)
+		a.planPath(fmt.Sprintf("put into the VM: %s, mode %s, not shown", p.File.Path, p.File.Mode))
 	case mpdvirt.PlanCommand, mpdvirt.PlanRoot:
 		a.planLine("%s:", planTitle(p.Kind))
 		a.planText(a.out.look.command(p.Argv))
@@ -139,17 +149,31 @@ func fileText(f mpdvirt.FileChange) string {
 	return text
 }
 
-// planDiff prints a unified diff without its head, which names the file again.
+// planDiff prints a unified diff without its head, which names the file again, and
+// with dots where it leaves lines out.
 func (a *app) planDiff(diff string) {
-	for line := range strings.Lines(diff) {
-		if !strings.HasPrefix(line, "--- ") && !strings.HasPrefix(line, "+++ ") && !strings.HasPrefix(line, "@@") {
-			a.planText(line)
+	// All other lines begin with a blank, a plus, a minus or a backslash.
+	for i, hunk := range strings.Split(diff, "\n@@ ") {
+		if i == 0 {
+			continue
 		}
+		if i > 1 {
+			a.planText("…")
+		}
+		_, lines, _ := strings.Cut(hunk, "\n")
+		a.planText(lines)
 	}
 }
 
 func (a *app) planLine(format string, args ...any) {
-	fmt.Fprintln(a.out, planIndent+a.out.look.text(fmt.Sprintf(format, args...)))
+	for _, line := range wrap(a.out.look.text(fmt.Sprintf(format, args...)), lineWidth-len(planIndent)) {
+		fmt.Fprintln(a.out, planIndent+line)
+	}
+}
+
+// planPath prints a line that stays whole, as the path in it.
+func (a *app) planPath(text string) {
+	fmt.Fprintln(a.out, planIndent+a.out.look.text(text))
 }
 
 // planText prints lines as they are, but for what a terminal must not get.
