@@ -264,14 +264,14 @@ const NilUUID = "00000000-0000-0000-0000-000000000000"
 // Rehearser is a backend that can say what its methods would do, for those who
 // want to see the plan of a verb before it runs.
 type Rehearser interface {
-	// Rehearse returns a backend with the same capabilities that changes
-	// nothing. It asks its tool as this one does; each command that would change
-	// something it hands to tell, one at a time and in the order in which they
-	// would run, and goes on as if the command had done what it should. So its
-	// methods tell what those of this one would run if nothing goes wrong, refuse
-	// what they would refuse, and see in their answers what was told before. A VM
-	// that Create or Clone would make has NilUUID, and no address; the seed of a
-	// created one is a drive of some name. The files of a CreateSpec need not be
+	// Rehearse returns a backend with the same capabilities, Rehearser among them,
+	// that changes nothing. It asks its tool as this one does; each command that
+	// would change something it hands to tell, one at a time and in the order in
+	// which they would run, and goes on as if the command had done what it should.
+	// So its methods tell what those of this one would run if nothing goes wrong,
+	// refuse what they would refuse, and see in their answers what was told before.
+	// A VM that Create or Clone would make has NilUUID, and no address; the seed of
+	// a created one is a drive of some name. The files of a CreateSpec need not be
 	// there. A Resizer answers without warnings.
 	//
 	// It is good for one course of actions on one VM, and is then dropped.

@@ -90,7 +90,7 @@ const (
 
 // Rehearser.
 const (
-	rehearseSame     = `Rehearse returns a backend with the same capabilities that changes nothing.`
+	rehearseSame     = `Rehearse returns a backend with the same capabilities, Rehearser among them, that changes nothing.`
 	rehearseTells    = `It asks its tool as this one does; each command that would change something it hands to tell, one at a time and in the order in which they would run, and goes on as if the command had done what it should.`
 	rehearsePlan     = `So its methods tell what those of this one would run if nothing goes wrong, refuse what they would refuse, and see in their answers what was told before.`
 	rehearseMade     = `A VM that Create or Clone would make has NilUUID, and no address; the seed of a created one is a drive of some name.`
