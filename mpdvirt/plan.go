@@ -29,8 +29,8 @@ type Plan struct {
 	Standins []Standin `json:"standins,omitempty"`
 }
 
-// PlanStep is one step, as events and results name it. Verbs that have no steps
-// have one of their own name.
+// PlanStep is one step, as events and results name it. What a verb does outside of
+// its steps is in steps of the verb's own name, so an ID may come more than once.
 type PlanStep struct {
 	ID      string       `json:"id"`
 	VM      string       `json:"vm,omitempty"`      // of a verb about several VMs: mpd-NNN
@@ -123,7 +123,8 @@ type DefaultBackendRequest struct {
 // tell them. So it asks all that the verb would ask, of the tools and, logged in,
 // of the VM, and refuses what the verb would refuse. Where the verb reads back
 // what it did, Plan takes for granted that it worked. Nobody is asked but for the
-// passphrase of an SSH key.
+// passphrase of an SSH key. Config.Observer gets no events of it, and whatever
+// Config.LockWait says, it is a *LockedError at once if another run works on the VM.
 //
 // The Plan is never nil, the error is the verb's: then the verb would end with it
 // after the steps of the Plan. That nobody can be asked is no error here; a
