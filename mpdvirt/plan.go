@@ -177,8 +177,7 @@ func (req DiagRequest) rehearse(ctx context.Context, m *Manager) error {
 	if _, err := m.registered(req.Octet); err != nil {
 		return r.fail(hint.Wrap(&classified{err, ErrUnhealthy}, hint.Of(err))) // as Diag's report
 	}
-	_, err = m.ensureAliases(ctx, r)
-	return r.fail(err)
+	return r.fail(m.looked(ctx, r))
 }
 
 func (req TrustRequest) rehearse(ctx context.Context, m *Manager) error {

@@ -2,12 +2,14 @@ package mpdvirt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/guest"
+	"github.com/mutms/mpd-virt-macos/internal/hint"
 	"github.com/mutms/mpd-virt-macos/internal/image"
 	"github.com/mutms/mpd-virt-macos/internal/statefile"
 )
@@ -76,6 +78,16 @@ func (l *login) connected(ctx context.Context, addr netip.Addr, dial func() (*gu
 		c.Rehearse(p)
 	}
 	return c, err
+}
+
+// looked is what Diag changes by itself: the SSH entries. If it cannot, its report
+// says so.
+func (m *Manager) looked(ctx context.Context, r *run) error {
+	_, err := m.ensureAliases(ctx, r)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return hint.Wrap(&classified{errors.New(err.Error()), ErrUnhealthy}, hint.Of(err)) // a busy lock, too
 }
 
 // fetch tells what has to be downloaded.
