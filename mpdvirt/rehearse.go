@@ -2,6 +2,8 @@ package mpdvirt
 
 import (
 	"fmt"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -120,7 +122,9 @@ func (p *rehearsal) file(c statefile.Change) {
 	case c.Opaque:
 		p.hidden[c.Path] = true
 	case c.Kind == statefile.Removed:
-		delete(p.hidden, c.Path)
+		maps.DeleteFunc(p.hidden, func(path string, _ bool) bool {
+			return path == c.Path || strings.HasPrefix(path, c.Path+string(filepath.Separator))
+		})
 		if p.undone(c.Path) {
 			return
 		}
