@@ -208,6 +208,7 @@ func (s *stage) holds(req mpdvirt.PlanRequest, run func() error) *mpdvirt.Plan {
 	}
 	commands, scripts, files := s.told(plan)
 	home := s.home()
+	s.secret(plan, home)
 	n, seen = len(s.world.Commands()), s.seen()
 	check(s.t, run())
 	s.same("commands", commands, s.changes(n))
@@ -215,6 +216,40 @@ func (s *stage) holds(req mpdvirt.PlanRequest, run func() error) *mpdvirt.Plan {
 	s.sameFiles(files, home, s.home())
 	return plan
 }
+
+// secretName are the files of the home folder that nobody may see.
+var secretName = regexp.MustCompile(`/private$|\.private$|-key\.pem$|\.conf$|\.mobileconfig$|/id_[a-z0-9]+$`)
+
+// secret fails if a secret is in a plan, be it of the home folder or made for the
+// plan.
+func (s *stage) secret(p *mpdvirt.Plan, home map[string]string) {
+	s.t.Helper()
+	data, err := json.Marshal(p)
+	check(s.t, err)
+	text := strings.ReplaceAll(string(data), `\n`, "\n")
+	words := []string{"PRIVATE KEY", "PrivateKey ="}
+	for path, content := range home {
+		if !secretName.MatchString(path) {
+			continue
+		}
+		for _, line := range strings.Split(content, "\n")[1:] {
+			if _, value, ok := strings.Cut(line, "PrivateKey = "); ok {
+				line = value
+			}
+			if keyText.MatchString(line) {
+				words = append(words, line)
+			}
+		}
+	}
+	for _, w := range words {
+		if strings.Contains(text, w) {
+			s.t.Errorf("the plan shows the secret %q", w)
+		}
+	}
+}
+
+// keyText is a line of a key.
+var keyText = regexp.MustCompile(`^[A-Za-z0-9+/]{40,}=*$`)
 
 func (s *stage) same(what string, told, done []string) {
 	s.t.Helper()

@@ -1,6 +1,7 @@
 package statefile
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,9 @@ func (d *draft) put(path, at string, data []byte, perm fs.FileMode, opaque bool)
 		}
 	}
 	d.nodes[at] = node{mode: perm.Perm(), data: slices.Clone(data)}
+	if !c.Opaque && c.Existed && bytes.Equal(c.Before, data) && info.Mode().Perm() == perm.Perm() {
+		return nil // it stays what it is
+	}
 	d.tell(c)
 	return nil
 }
