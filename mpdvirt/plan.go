@@ -2,7 +2,6 @@ package mpdvirt
 
 import (
 	"context"
-	"errors"
 
 	"github.com/mutms/mpd-virt-macos/internal/hint"
 )
@@ -14,7 +13,7 @@ const PlanSchema = "mpd-virt/plan/1"
 // one are named and not shown.
 //
 // What is only asked, on this Mac or in the VM, is not in it, and neither are the
-// journal's later versions, the log of the run and lock files. What is made at
+// journal's later versions, the logs of runs and lock files. What is made at
 // random has a stand-in. A Plan is a plain value, which nobody changes after it was
 // returned.
 type Plan struct {
@@ -217,8 +216,5 @@ func (p planPrompter) Choose(context.Context, Question) (string, error) { return
 
 // Passphrase is really asked for: without the key, nothing of the VM is known.
 func (p planPrompter) Passphrase(ctx context.Context, keyFile string) ([]byte, error) {
-	if p.to == nil {
-		return nil, errors.Join(ErrDeclined)
-	}
 	return p.to.Passphrase(ctx, keyFile)
 }

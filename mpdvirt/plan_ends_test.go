@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -109,7 +108,7 @@ func TestPlansTogether(t *testing.T) {
 				check(t, err)
 				text, err := json.Marshal(p)
 				check(t, err)
-				texts = append(texts, regexp.MustCompile("[0-9a-f]{8}…").ReplaceAllString(string(text), "CA")) // a new one each time
+				texts = append(texts, string(text))
 			}
 			if texts[0] != texts[1] || texts[1] != texts[2] {
 				t.Errorf("the plans differ: %s", strings.Join(texts, "\n"))

@@ -64,6 +64,12 @@ func TestPlanRefusesAsTheVerb(t *testing.T) {
 		l.vm.SetSudo(mpdvirttest.SudoPassword)
 		l.on(t).refuses(adoption, setup(l, adoption))
 	})
+	bubble(t, "a key with a passphrase", func(t *testing.T) {
+		l := newLab(t, options{})
+		l.write(".ssh/id_ed25519", encryptedKey(t), 0o600)
+		check(t, os.Remove(l.path(".ssh/id_ed25519.pub")))
+		l.on(t).refuses(adoption, setup(l, adoption))
+	})
 	bubble(t, "taken", func(t *testing.T) {
 		l := newLab(t, options{})
 		l.world.AddHost(canonical)

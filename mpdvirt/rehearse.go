@@ -26,6 +26,7 @@ type rehearsal struct {
 	open   bool            // the last step takes actions
 	hidden map[string]bool // paths whose change is told already, without its content
 	away   map[Octet]bool  // VMs that a question cannot reach: they would be started first
+	made   []string        // texts that were made at random, each before what stands for it
 }
 
 func newRehearsal() *rehearsal {
@@ -205,16 +206,31 @@ func (p *rehearsal) gone(o Octet) bool {
 	return p.away[o]
 }
 
+// random says that a text will be another one, for which standin stands.
+func (p *rehearsal) random(text, standin string) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.made = append(p.made, text, standin)
+}
+
 // ended is the plan, with the stand-ins that are in it explained.
 func (p *rehearsal) ended() *Plan {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.plan.Steps = slices.DeleteFunc(p.plan.Steps, func(s PlanStep) bool { return len(s.Actions) == 0 && s.Summary == "" })
-	for i, s := range p.plan.Steps {
-		if len(s.Actions) == 0 {
-			p.plan.Steps[i].Actions = []PlanAction{}
+	named := strings.NewReplacer(p.made...)
+	for i := range p.plan.Steps {
+		s := &p.plan.Steps[i]
+		for k := range s.Actions {
+			s.Actions[k].Text = named.Replace(s.Actions[k].Text)
+		}
+		if s.Summary = named.Replace(s.Summary); len(s.Actions) == 0 {
+			s.Actions = []PlanAction{}
 		} else {
-			p.plan.Steps[i].Summary = ""
+			s.Summary = ""
 		}
 	}
 	for _, s := range []Standin{
@@ -224,6 +240,7 @@ func (p *rehearsal) ended() *Plan {
 		{bootstrap.StandinFile, "the name of a temporary file in the VM"},
 		{bootstrap.StandinMachineID, "the machine-id of the new VM, made at random"},
 		{image.StandinFolder, "the name of a temporary folder"},
+		{standinCA, "the fingerprint of the new CA, whose key is made at random"},
 	} {
 		if p.plan.has(s.Text) {
 			p.plan.Standins = append(p.plan.Standins, s)
@@ -235,6 +252,9 @@ func (p *rehearsal) ended() *Plan {
 // has says whether a text is anywhere in the plan.
 func (p *Plan) has(text string) bool {
 	for _, s := range p.Steps {
+		if strings.Contains(s.Summary, text) {
+			return true
+		}
 		for _, a := range s.Actions {
 			all := append(append([]string{a.Text}, a.Argv...), a.Args...)
 			if a.File != nil {

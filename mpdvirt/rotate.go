@@ -99,6 +99,9 @@ func (m *Manager) CARotate(ctx context.Context, req CARotateRequest) (*CARotateR
 		if err != nil {
 			return "", err
 		}
+		if rotation.Made {
+			m.rehearsal.random(rotation.CA.Fingerprint[:8]+"…", standinCA)
+		}
 		return rotated(rotation), nil
 	})
 	if err != nil {

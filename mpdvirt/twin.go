@@ -190,4 +190,5 @@ const (
 	standinMAC = "\x02\x00\x00\x00\x00\x01"
 	// standinAddr is of a network for documentation (RFC 5737).
 	standinAddr = "192.0.2.1"
+	standinCA   = "NEW-CA"
 )

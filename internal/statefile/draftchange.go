@@ -50,8 +50,12 @@ func (d *draft) put(path, at string, data []byte, perm fs.FileMode, opaque bool)
 		}
 	}
 	d.nodes[at] = node{mode: perm.Perm(), data: slices.Clone(data)}
-	if !c.Opaque && c.Existed && bytes.Equal(c.Before, data) && info.Mode().Perm() == perm.Perm() {
+	switch {
+	case c.Opaque || !c.Existed || !bytes.Equal(c.Before, data):
+	case info.Mode().Perm() == perm.Perm():
 		return nil // it stays what it is
+	default:
+		c = Change{Kind: Narrowed, Path: path, Perm: perm, Existed: true}
 	}
 	d.tell(c)
 	return nil

@@ -99,11 +99,11 @@ func (a *app) writePlanAction(p mpdvirt.PlanAction) {
 		}
 		if p.Stdin != "" {
 			a.planLine("with this on its standard input:")
-			a.planText(p.Stdin)
+			a.planVerbatim(p.Stdin)
 		}
 	case mpdvirt.PlanScript:
 		a.planLine("%s:", planTitle(p.Kind))
-		a.planText(p.Script)
+		a.planVerbatim(p.Script)
 		if len(p.Args) > 0 {
 			a.planLine("with these as $1 and so on:")
 			a.planText(a.out.look.command(p.Args))
@@ -139,11 +139,17 @@ func fileText(f mpdvirt.FileChange) string {
 	return text
 }
 
-// planDiff prints a unified diff without its head, which names the file again.
+// planDiff prints a unified diff without its head, which names the file again, and
+// with a line of dots for what stands between two changes.
 func (a *app) planDiff(diff string) {
+	n := 0
 	for line := range strings.Lines(diff) {
-		if !strings.HasPrefix(line, "--- ") && !strings.HasPrefix(line, "+++ ") && !strings.HasPrefix(line, "@@") {
-			a.planText(line)
+		switch n++; {
+		case n <= 3: // ---, +++ and the first @@
+		case strings.HasPrefix(line, "@@"):
+			a.planVerbatim(" ...")
+		default:
+			a.planVerbatim(line)
 		}
 	}
 }
@@ -152,9 +158,19 @@ func (a *app) planLine(format string, args ...any) {
 	fmt.Fprintln(a.out, planIndent+a.out.look.text(fmt.Sprintf(format, args...)))
 }
 
-// planText prints lines as they are, but for what a terminal must not get.
-func (a *app) planText(text string) {
-	for _, line := range a.out.look.lines(strings.ReplaceAll(strings.Trim(text, "\n"), "\t", "    ")) {
+// planText prints lines for people.
+func (a *app) planText(text string) { a.planLines(a.out.look, text) }
+
+// planVerbatim prints what stands in a file, or what a program reads: the home
+// folder has its own name there.
+func (a *app) planVerbatim(text string) {
+	look := a.out.look
+	look.home = ""
+	a.planLines(look, text)
+}
+
+func (a *app) planLines(look look, text string) {
+	for _, line := range look.lines(strings.ReplaceAll(strings.Trim(text, "\n"), "\t", "    ")) {
 		fmt.Fprintln(a.out, strings.TrimRight(planIndent+"  "+line, " "))
 	}
 }
