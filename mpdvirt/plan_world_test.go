@@ -42,7 +42,7 @@ func TestPlanOfChangedVM(t *testing.T) {
 		req := mpdvirt.SetupRequest{Octet: octet, AcceptHostKey: key.Got}
 		l.on(t).holds(req, setup(l, req))
 	})
-	bubble(t, "unfinished, at another address", func(t *testing.T) {
+	bubble(t, "unfinished", func(t *testing.T) {
 		l := newLab(t, options{})
 		l.vm.Inject(mpdvirttest.Fault{Step: mpdvirttest.StepClone, Kind: mpdvirttest.Exit, Status: 1, Times: 1})
 		l.refused(adoption)
