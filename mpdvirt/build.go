@@ -90,7 +90,7 @@ func (m *Manager) imageFor(ctx context.Context, r *run, t *target, on Host) (fro
 		}
 		from.Packed = true
 		if m.rehearsal != nil {
-			from.Path, err = m.rehearsal.fetch(m, source)
+			from.Path, err = m.rehearsal.fetch(ctx, m, source)
 			return filepath.Base(from.Path) + " is in the cache", err
 		}
 		from.Path, err = image.Fetch(ctx, image.Options{
@@ -126,7 +126,7 @@ func (r *run) progress(step string) func(done, total int64) {
 // disk makes the disk of the VM.
 func (m *Manager) disk(ctx context.Context, r *run, t *target, from image.Image, to string) (string, error) {
 	if m.rehearsal != nil {
-		return "", m.rehearsal.unpack(ctx, m, t, from, to)
+		return "", m.rehearsal.unpack(ctx, r, t, from, to)
 	}
 	raw := from.Path
 	if from.Packed {

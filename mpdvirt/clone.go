@@ -188,6 +188,10 @@ func (m *Manager) turn(ctx context.Context, r *run) (*statefile.Lock, error) {
 	file := filepath.Join(filepath.Dir(m.state.SharedLockFile()), ".lock-clone")
 	lock, err := m.files.Acquire(ctx, file, r.verb, 0)
 	if errors.As(err, new(*statefile.LockedError)) {
+		if m.rehearsal != nil {
+			m.rehearsal.wait("another clone has ended")
+			return nil, nil
+		}
 		r.note("waiting for another clone to end")
 		lock, err = m.files.Acquire(ctx, file, r.verb, cloneTurn)
 	}

@@ -34,15 +34,15 @@ func (m *Manager) Start(ctx context.Context, req StartRequest) (*Report, error) 
 	if err := m.turnOn(ctx, l, t.known.Octet, t.known.UUID); err != nil {
 		return nil, r.fail(gone(err, t.known.Octet))
 	}
-	if m.rehearsal != nil {
-		m.rehearsal.wait("%s@%s can be logged in to, and diag has looked whether all of it works", t.known.User, t.known.Addr)
-		return nil, nil
-	}
 	conn, err := m.login(ctx, r, t).dial(ctx, []netip.Addr{t.known.Addr}, startLimit)
 	if err != nil {
 		return nil, r.fail(fmt.Errorf("it is on, but: %w", err))
 	}
 	defer conn.Close()
+	if m.rehearsal != nil {
+		m.rehearsal.wait("diag has looked whether all of it works")
+		return nil, r.fail(m.looked(ctx, r))
+	}
 	report := m.examine(ctx, r, conn)
 	return report, r.fail(report.Err())
 }

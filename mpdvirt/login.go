@@ -59,7 +59,7 @@ func (m *Manager) identities(ctx context.Context, r *run) *guest.Identities {
 		agent = m.cfg.AgentSocket
 	}
 	identities := guest.IdentityConfig{Home: m.cfg.Home, Files: files, AgentSocket: agent}
-	if m.cfg.Prompter != nil {
+	if p, rehearses := m.cfg.Prompter.(planPrompter); m.cfg.Prompter != nil && !(rehearses && p.to == nil) {
 		identities.Passphrase = m.cfg.Prompter.Passphrase
 	}
 	return guest.NewIdentities(identities)

@@ -131,7 +131,7 @@ func (m *Manager) setUp(ctx context.Context, r *run, t *target, warnings []strin
 // what mends its cause. If nothing was made, there is nothing to go on with.
 func (t *target) resumable(err error) error {
 	j := t.journal
-	if !exists(j.File()) {
+	if !j.Exists() {
 		return err
 	}
 	ways := orderCommand(j) + "     (goes on)\n" + fmt.Sprintf("mpd-virt delete %s     (destroys what there is of it)", j.Octet)

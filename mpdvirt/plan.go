@@ -2,7 +2,6 @@ package mpdvirt
 
 import (
 	"context"
-	"errors"
 
 	"github.com/mutms/mpd-virt-macos/internal/hint"
 )
@@ -14,7 +13,7 @@ const PlanSchema = "mpd-virt/plan/1"
 // one are named and not shown.
 //
 // What is only asked, on this Mac or in the VM, is not in it, and neither are the
-// journal's later versions, the log of the run and lock files. What is made at
+// journal's later versions, the logs of runs and lock files. What is made at
 // random has a stand-in. A Plan is a plain value, which nobody changes after it was
 // returned.
 type Plan struct {
@@ -178,8 +177,7 @@ func (req DiagRequest) rehearse(ctx context.Context, m *Manager) error {
 	if _, err := m.registered(req.Octet); err != nil {
 		return r.fail(hint.Wrap(&classified{err, ErrUnhealthy}, hint.Of(err))) // as Diag's report
 	}
-	_, err = m.ensureAliases(ctx, r)
-	return r.fail(err)
+	return r.fail(m.looked(ctx, r))
 }
 
 func (req TrustRequest) rehearse(ctx context.Context, m *Manager) error {
@@ -219,8 +217,5 @@ func (p planPrompter) Choose(context.Context, Question) (string, error) { return
 
 // Passphrase is really asked for: without the key, nothing of the VM is known.
 func (p planPrompter) Passphrase(ctx context.Context, keyFile string) ([]byte, error) {
-	if p.to == nil {
-		return nil, errors.Join(ErrDeclined)
-	}
 	return p.to.Passphrase(ctx, keyFile)
 }

@@ -2,6 +2,8 @@ package mpdvirt
 
 import (
 	"fmt"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +26,7 @@ type rehearsal struct {
 	open   bool            // the last step takes actions
 	hidden map[string]bool // paths whose change is told already, without its content
 	away   map[Octet]bool  // VMs that a question cannot reach: they would be started first
-	random []Standin       // what this one made at random, and the verb would make again
+	made   []string        // texts that were made at random, each before what stands for it
 }
 
 func newRehearsal() *rehearsal {
@@ -121,7 +123,9 @@ func (p *rehearsal) file(c statefile.Change) {
 	case c.Opaque:
 		p.hidden[c.Path] = true
 	case c.Kind == statefile.Removed:
-		delete(p.hidden, c.Path)
+		maps.DeleteFunc(p.hidden, func(path string, _ bool) bool {
+			return path == c.Path || strings.HasPrefix(path, c.Path+string(filepath.Separator))
+		})
 		if p.undone(c.Path) {
 			return
 		}
@@ -176,16 +180,6 @@ func (p *rehearsal) asRoot(commands []macos.Command) {
 	}
 }
 
-// standsFor explains a text that the verb would make again at random.
-func (p *rehearsal) standsFor(text, what string) {
-	if p == nil {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.random = append(p.random, Standin{text, what})
-}
-
 func (p *rehearsal) actions() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -212,26 +206,42 @@ func (p *rehearsal) gone(o Octet) bool {
 	return p.away[o]
 }
 
+// random says that a text will be another one, for which standin stands.
+func (p *rehearsal) random(text, standin string) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.made = append(p.made, text, standin)
+}
+
 // ended is the plan, with the stand-ins that are in it explained.
 func (p *rehearsal) ended() *Plan {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.plan.Steps = slices.DeleteFunc(p.plan.Steps, func(s PlanStep) bool { return len(s.Actions) == 0 && s.Summary == "" })
-	for i, s := range p.plan.Steps {
-		if len(s.Actions) == 0 {
-			p.plan.Steps[i].Actions = []PlanAction{}
+	named := strings.NewReplacer(p.made...)
+	for i := range p.plan.Steps {
+		s := &p.plan.Steps[i]
+		for k := range s.Actions {
+			s.Actions[k].Text = named.Replace(s.Actions[k].Text)
+		}
+		if s.Summary = named.Replace(s.Summary); len(s.Actions) == 0 {
+			s.Actions = []PlanAction{}
 		} else {
-			p.plan.Steps[i].Summary = ""
+			s.Summary = ""
 		}
 	}
-	for _, s := range append([]Standin{
+	for _, s := range []Standin{
 		{hypervisor.NilUUID, "the UUID that the hypervisor gives the new VM"},
 		{"02:00:00:00:00:01", "the address of the VM's network card, made at random"},
 		{standinAddr, "the address that the new VM gets by DHCP"},
 		{bootstrap.StandinFile, "the name of a temporary file in the VM"},
 		{bootstrap.StandinMachineID, "the machine-id of the new VM, made at random"},
 		{image.StandinFolder, "the name of a temporary folder"},
-	}, p.random...) {
+		{standinCA, "the fingerprint of the new CA, whose key is made at random"},
+	} {
 		if p.plan.has(s.Text) {
 			p.plan.Standins = append(p.plan.Standins, s)
 		}

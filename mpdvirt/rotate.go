@@ -99,13 +99,13 @@ func (m *Manager) CARotate(ctx context.Context, req CARotateRequest) (*CARotateR
 		if err != nil {
 			return "", err
 		}
+		if rotation.Made {
+			m.rehearsal.random(rotation.CA.Fingerprint[:8]+"…", standinCA)
+		}
 		return rotated(rotation), nil
 	})
 	if err != nil {
 		return nil, r.fail(bare(err))
-	}
-	if rotation.Made {
-		m.rehearsal.standsFor("CA "+rotation.CA.Fingerprint[:8]+"…", "the new CA, made at random")
 	}
 	res := &CARotateResult{Schema: CARotateSchema, CA: trustIn(rotation.CA, true, macos.TrustUnclear), Made: rotation.Made, VMs: []CAMove{}}
 	return res, r.fail(m.carry(ctx, r, req, rotation, res))

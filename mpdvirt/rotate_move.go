@@ -63,11 +63,13 @@ func (m *Manager) busy(ctx context.Context, o Octet) bool {
 
 func (m *Manager) moveSome(ctx context.Context, r *run, vms []VM) ([]CAMove, error) {
 	moves := make([]CAMove, len(vms))
-	atOnce := movesAtOnce
 	if m.rehearsal != nil { // a plan is told one thing after the other
-		atOnce = 1
+		for i, vm := range vms {
+			moves[i] = m.move(ctx, r, vm)
+		}
+		return moves, ctx.Err()
 	}
-	room := make(chan struct{}, atOnce)
+	room := make(chan struct{}, movesAtOnce)
 	var wg sync.WaitGroup
 	for i, vm := range vms {
 		wg.Go(func() {

@@ -2,12 +2,14 @@ package mpdvirt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 	"github.com/mutms/mpd-virt-macos/internal/guest"
+	"github.com/mutms/mpd-virt-macos/internal/hint"
 	"github.com/mutms/mpd-virt-macos/internal/image"
 	"github.com/mutms/mpd-virt-macos/internal/statefile"
 )
@@ -78,55 +80,96 @@ func (l *login) connected(ctx context.Context, addr netip.Addr, dial func() (*gu
 	return c, err
 }
 
-// fetch tells what has to be downloaded.
-func (p *rehearsal) fetch(m *Manager, s image.Source) (path string, err error) {
-	path, there, err := image.ExpectFetch(m.cache(), s)
-	if err != nil || there {
-		return path, err
+// looked is what Diag changes by itself: the SSH entries. If it cannot, its report
+// says so.
+func (m *Manager) looked(ctx context.Context, r *run) error {
+	_, err := m.ensureAliases(ctx, r)
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
-	p.add(PlanAction{Kind: PlanDownload, URL: s.URL, SHA512: s.SHA512})
+	return hint.Wrap(&classified{errors.New(err.Error()), ErrUnhealthy}, hint.Of(err)) // a busy lock, too
+}
+
+// fetch tells what has to be downloaded.
+func (p *rehearsal) fetch(ctx context.Context, m *Manager, s image.Source) (path string, err error) {
+	f, err := image.ExpectFetch(ctx, m.cache(), s)
+	if err != nil || m.planned(f.Path) { // the VM is made anew
+		return f.Path, err
+	}
 	if err := m.files.EnsureDir(m.cache()); err != nil {
 		return "", err
 	}
-	return path, m.files.Opaque().Write(path, nil, 0o600)
+	if !f.There {
+		p.add(PlanAction{Kind: PlanDownload, URL: s.URL, SHA512: s.SHA512})
+		if err := m.files.Opaque().Write(f.Path, nil, 0o600); err != nil {
+			return "", err
+		}
+	}
+	for _, path := range f.Remove {
+		if err := m.files.Remove(path); err != nil {
+			return "", err
+		}
+	}
+	return f.Path, nil
 }
 
-// unpack tells how the disk of a VM is made. Until it was downloaded, an archive
-// is what its digest says.
-func (p *rehearsal) unpack(ctx context.Context, m *Manager, t *target, from image.Image, to string) error {
-	files := m.files.Opaque()
+// unpack tells how the disk of a VM is made.
+func (p *rehearsal) unpack(ctx context.Context, r *run, t *target, from image.Image, to string) error {
+	m, raw := r.m, from.Path
 	if from.Packed {
-		var sum string
-		if files.Pending(from.Path) {
-			order := *t.journal.Making
-			on, err := m.host()
-			if err != nil {
-				return err
-			}
-			source, err := m.imageSource(order, on)
-			if err != nil {
-				return err
-			}
-			sum = source.SHA512
-		}
-		u, err := image.ExpectRaw(ctx, m.cache(), from.Path, sum)
-		if err != nil {
-			return err
-		}
-		if u.Argv != nil {
-			p.add(PlanAction{Kind: PlanCommand, Argv: u.Argv})
-			err = m.files.EnsureDir(m.cache())
-			for _, path := range []string{u.Raw, u.Stamp} {
-				if err == nil {
-					err = files.Write(path, nil, 0o600)
-				}
-			}
-		}
-		if err != nil {
+		var err error
+		if raw, err = p.extract(ctx, r, t, from.Path); err != nil {
 			return err
 		}
 	}
-	return files.Write(to, nil, 0o600)
+	if !m.planned(raw) {
+		if err := image.ExpectPlace(raw, to, t.journal.Making.Disk); err != nil {
+			return tooSmall(err)
+		}
+	}
+	return m.files.Opaque().Write(to, nil, 0o600)
+}
+
+// extract tells how an archive is unpacked. One of the cache is what its digest
+// says, also before it was downloaded.
+func (p *rehearsal) extract(ctx context.Context, r *run, t *target, archive string) (raw string, err error) {
+	m, order, sum := r.m, *t.journal.Making, ""
+	if order.Image == "" {
+		on, err := m.host()
+		if err != nil {
+			return "", err
+		}
+		source, err := m.imageSource(order, on)
+		if err != nil {
+			return "", err
+		}
+		sum = source.SHA512
+	}
+	u, err := image.ExpectRaw(ctx, image.RawOptions{Dir: m.cache(), Archive: archive, Run: r.runner()}, sum)
+	if err == nil {
+		err = m.files.EnsureDir(m.cache())
+	}
+	if err != nil || u.Argv == nil || m.planned(u.Raw) {
+		return u.Raw, err
+	}
+	for _, path := range u.Remove {
+		if err := m.files.RemoveDir(path, ""); err != nil {
+			return "", err
+		}
+	}
+	p.add(PlanAction{Kind: PlanCommand, Argv: u.Argv})
+	for _, path := range []string{u.Raw, u.Stamp} {
+		if err := m.files.Opaque().Write(path, nil, 0o600); err != nil {
+			return "", err
+		}
+	}
+	return u.Raw, nil
+}
+
+// planned says whether the plan has made a file.
+func (m *Manager) planned(path string) bool {
+	_, err := m.files.Lstat(path)
+	return err == nil && m.files.Pending(path)
 }
 
 // standin is a VM that a backend would make which does not rehearse.
@@ -147,4 +190,5 @@ const (
 	standinMAC = "\x02\x00\x00\x00\x00\x01"
 	// standinAddr is of a network for documentation (RFC 5737).
 	standinAddr = "192.0.2.1"
+	standinCA   = "NEW-CA"
 )

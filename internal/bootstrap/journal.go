@@ -151,6 +151,12 @@ func (j *Journal) validate(o hypervisor.Octet) error {
 // File is where the journal is written.
 func (j *Journal) File() string { return j.file }
 
+// Exists says whether there is anything where it is written.
+func (j *Journal) Exists() bool {
+	_, err := j.files.Lstat(j.file)
+	return err == nil
+}
+
 // Save writes the journal, if it is not written already; the folder must exist.
 func (j *Journal) Save() error {
 	data, err := j.text()

@@ -3,48 +3,95 @@ package image
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/mutms/mpd-virt-macos/hypervisor"
 )
 
-// ExpectFetch says, without doing it, where Fetch would put the archive, and
-// whether there is one already, which it would verify.
-func ExpectFetch(dir string, s Source) (path string, there bool, err error) {
+// Fetching is what Fetch would do.
+type Fetching struct {
+	Path   string   // where the archive is then
+	There  bool     // it is there and right; else it is downloaded
+	Remove []string // what is left of a download, of which it makes use or not
+}
+
+// ExpectFetch says what Fetch would do, without doing it.
+func ExpectFetch(ctx context.Context, dir string, s Source) (Fetching, error) {
 	if err := s.check(); err != nil {
-		return "", false, err
+		return Fetching{}, err
 	}
-	path = filepath.Join(dir, s.name())
-	_, err = os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return path, false, nil
+	f := Fetching{Path: filepath.Join(dir, s.name())}
+	d := &download{final: f.Path}
+	for _, path := range []string{d.partial(), d.noteFile()} {
+		if _, err := os.Lstat(path); err == nil {
+			f.Remove = append(f.Remove, path)
+		}
 	}
-	return path, err == nil, err
+	err := verify(ctx, f.Path, s.SHA512)
+	f.There = err == nil
+	if errors.As(err, new(*DigestError)) || errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
+		return Fetching{}, fmt.Errorf("image in the cache: %w", err)
+	}
+	return f, nil
 }
 
 // Unpacking is what Raw would do.
 type Unpacking struct {
 	Raw, Stamp string   // the files that it would make
 	Argv       []string // of tar; nil if the disk is there already
+	Remove     []string // folders that killed runs left
 }
 
-// ExpectRaw says what Raw would do in dir with an archive of that SHA-512, which
-// is computed if it is "". Into which folder tar would unpack is random.
-func ExpectRaw(ctx context.Context, dir, archive, sha512 string) (Unpacking, error) {
-	if sha512 == "" {
+// ExpectRaw says what Raw would do in o.Dir with an archive of that SHA-512. If
+// it is "", the archive is there: its digest is computed, and o.Run lists it if
+// it is to be unpacked. Into which folder tar would unpack is random.
+func ExpectRaw(ctx context.Context, o RawOptions, sha512 string) (Unpacking, error) {
+	unknown := sha512 == ""
+	if unknown {
 		var err error
-		if sha512, err = digest(ctx, archive); err != nil {
+		if sha512, err = digest(ctx, o.Archive); err != nil {
 			return Unpacking{}, err
 		}
 	}
-	raw := rawFile(dir, sha512)
+	raw := rawFile(o.Dir, sha512)
 	u := Unpacking{Raw: raw, Stamp: stampFile(raw)}
 	if good, err := isWhole(ctx, raw, sha512); err != nil || good {
 		return u, err
 	}
-	u.Argv = append([]string{tarTool}, unpackArgs(archive, filepath.Join(dir, StandinFolder))...)
+	if unknown {
+		if err := checkList(ctx, o.Run, o.Archive); err != nil {
+			return Unpacking{}, fmt.Errorf("unpack %s: %w", o.Archive, err)
+		}
+	}
+	entries, err := os.ReadDir(o.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Unpacking{}, fmt.Errorf("clear the cache: %w", err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), freshPrefix) {
+			u.Remove = append(u.Remove, filepath.Join(o.Dir, e.Name()))
+		}
+	}
+	u.Argv = append([]string{tarTool}, unpackArgs(o.Archive, filepath.Join(o.Dir, StandinFolder))...)
 	return u, nil
 }
 
 // StandinFolder stands for the folder that tar unpacks into.
 const StandinFolder = freshPrefix + "RANDOM"
+
+// ExpectPlace is the error with which Place would refuse a size of a disk that
+// is there.
+func ExpectPlace(raw, dst string, size hypervisor.Size) error {
+	src, info, err := openRead(raw)
+	if err != nil {
+		return placeError(dst, err)
+	}
+	return errors.Join(fits(info, dst, size), src.Close())
+}

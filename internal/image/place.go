@@ -36,9 +36,8 @@ func place(ctx context.Context, raw, dst string, size hypervisor.Size, clone fun
 	if size == 0 {
 		size = hypervisor.Size(info.Size())
 	}
-	if int64(size) < info.Size() {
-		err := &TooSmallError{Want: size, Image: hypervisor.Size(info.Size())}
-		return hint.Wrap(placeError(dst, err), "give a larger disk, like --vm-disk=80G")
+	if err := fits(info, dst, size); err != nil {
+		return err
 	}
 	if _, err := os.Lstat(dst); err == nil {
 		return placeError(dst, fs.ErrExist)
@@ -57,6 +56,15 @@ func place(ctx context.Context, raw, dst string, size hypervisor.Size, clone fun
 		return placeError(dst, errors.Join(err, remove(partial)))
 	}
 	return nil
+}
+
+// fits is an error if a disk of that size cannot hold the image.
+func fits(info fs.FileInfo, dst string, size hypervisor.Size) error {
+	if size == 0 || int64(size) >= info.Size() {
+		return nil
+	}
+	err := &TooSmallError{Want: size, Image: hypervisor.Size(info.Size())}
+	return hint.Wrap(placeError(dst, err), "give a larger disk, like --vm-disk=80G")
 }
 
 // fillDisk makes the file path of src and grows it.

@@ -1,14 +1,17 @@
 package statefile
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // most bounds what is read of a file to show what it was.
@@ -36,12 +39,24 @@ func (d *draft) put(path, at string, data []byte, perm fs.FileMode, opaque bool)
 		return err
 	}
 	if !opaque {
-		c.After = slices.Clone(data)
-		if c.Before, err = d.content(at, most); err != nil && c.Existed {
+		c.Before, err = d.content(at, most)
+		switch {
+		case errors.Is(err, ErrTooBig):
+			c.Opaque = true // nobody reads that, but it is replaced like any other
+		case err != nil && c.Existed:
 			return fmt.Errorf("write %s: %w", path, err)
+		default:
+			c.After = slices.Clone(data)
 		}
 	}
 	d.nodes[at] = node{mode: perm.Perm(), data: slices.Clone(data)}
+	switch {
+	case c.Opaque || !c.Existed || !bytes.Equal(c.Before, data):
+	case info.Mode().Perm() == perm.Perm():
+		return nil // it stays what it is
+	default:
+		c = Change{Kind: Narrowed, Path: path, Perm: perm, Existed: true}
+	}
 	d.tell(c)
 	return nil
 }
@@ -60,7 +75,25 @@ func (d *draft) writeThrough(path string, data []byte, defaultPerm fs.FileMode) 
 	if info, err := d.look(target); err == nil {
 		perm = info.Mode().Perm()
 	}
-	return d.put(path, filepath.Clean(target), data, perm, false)
+	return d.put(behind(path, target), filepath.Clean(target), data, perm, false)
+}
+
+// behind is the name of the file that changes if it is written through path:
+// path itself or, if that is a symbolic link, what it leads to, which is target
+// in a form that has no links above it either.
+func behind(path, target string) string {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return filepath.Clean(path)
+	}
+	to, err := os.Readlink(path)
+	if err == nil && !filepath.IsAbs(to) {
+		to = filepath.Join(filepath.Dir(path), to)
+	}
+	if real, evalErr := filepath.EvalSymlinks(to); err == nil && evalErr == nil && real == target {
+		return filepath.Clean(to) // as people write it
+	}
+	return target
 }
 
 func (d *draft) ensureDir(path string) error {
@@ -103,6 +136,9 @@ func (d *draft) mkdir(path string) error {
 	defer d.mu.Unlock()
 	path = filepath.Clean(path)
 	above, err := d.look(filepath.Dir(path))
+	if err == nil && above.Mode()&fs.ModeSymlink != 0 {
+		above, err = os.Stat(filepath.Dir(path))
+	}
 	switch {
 	case err != nil:
 		return err
@@ -195,10 +231,10 @@ func (d *draft) removeTemps(dir string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err == nil {
-		all, err = d.list(dir)
-	}
 	if err != nil {
+		return fmt.Errorf("remove temporary files: %w", err)
+	}
+	if all, err = d.list(dir); err != nil {
 		return fmt.Errorf("remove temporary files in %s: %w", dir, err)
 	}
 	for _, e := range all {
@@ -209,16 +245,28 @@ func (d *draft) removeTemps(dir string) error {
 	return nil
 }
 
-func (d *draft) acquire(ctx context.Context, path string) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("lock %s: %w", path, err)
+// acquire waits as Acquire does, since who waited would go on then.
+func (d *draft) acquire(ctx context.Context, path string, wait time.Duration) error {
+	over := time.NewTimer(wait)
+	defer over.Stop()
+	for {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("lock %s: %w", path, err)
+		}
+		held, err := Holder(path)
+		switch {
+		case err != nil:
+			return err
+		case held == nil:
+			return nil
+		case wait <= 0:
+			return held
+		}
+		select {
+		case <-ctx.Done():
+		case <-over.C:
+			return held
+		case <-time.After(pollInterval):
+		}
 	}
-	held, err := Holder(path)
-	if err != nil {
-		return err
-	}
-	if held != nil {
-		return held
-	}
-	return nil
 }

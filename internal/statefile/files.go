@@ -154,12 +154,12 @@ func (f *Files) Tighten(path string) error {
 }
 
 // Acquire is the function Acquire. A draft takes no lock, and its Lock is nil,
-// which holds; it only refuses at once if another run has it.
+// which holds; it only waits until no other run has it.
 func (f *Files) Acquire(ctx context.Context, path, verb string, wait time.Duration) (*Lock, error) {
 	if f == nil {
 		return Acquire(ctx, path, verb, wait)
 	}
-	return nil, f.acquire(ctx, path)
+	return nil, f.acquire(ctx, path, wait)
 }
 
 // Pending says whether the content of the file path is another one in f than on

@@ -109,11 +109,11 @@ func (a *app) writePlanAction(p mpdvirt.PlanAction) {
 		}
 		if p.Stdin != "" {
 			a.planLine("with this on its standard input:")
-			a.planText(p.Stdin)
+			a.planVerbatim(p.Stdin)
 		}
 	case mpdvirt.PlanScript:
 		a.planLine("%s:", planTitle(p.Kind))
-		a.planText(p.Script)
+		a.planVerbatim(p.Script)
 		if len(p.Args) > 0 {
 			a.planLine("with these as $1 and so on:")
 			a.planText(a.out.look.command(p.Args))
@@ -161,7 +161,7 @@ func (a *app) planDiff(diff string) {
 			a.planText("…")
 		}
 		_, lines, _ := strings.Cut(hunk, "\n")
-		a.planText(lines)
+		a.planVerbatim(lines)
 	}
 }
 
@@ -176,9 +176,19 @@ func (a *app) planPath(text string) {
 	fmt.Fprintln(a.out, planIndent+a.out.look.text(text))
 }
 
-// planText prints lines as they are, but for what a terminal must not get.
-func (a *app) planText(text string) {
-	for _, line := range a.out.look.lines(strings.ReplaceAll(strings.Trim(text, "\n"), "\t", "    ")) {
+// planText prints lines for people.
+func (a *app) planText(text string) { a.planLines(a.out.look, text) }
+
+// planVerbatim prints what stands in a file, or what a program reads: the home
+// folder has its own name there.
+func (a *app) planVerbatim(text string) {
+	look := a.out.look
+	look.home = ""
+	a.planLines(look, text)
+}
+
+func (a *app) planLines(look look, text string) {
+	for _, line := range look.lines(strings.ReplaceAll(strings.Trim(text, "\n"), "\t", "    ")) {
 		fmt.Fprintln(a.out, strings.TrimRight(planIndent+"  "+line, " "))
 	}
 }

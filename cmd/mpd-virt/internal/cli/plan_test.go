@@ -59,3 +59,15 @@ func TestPlanWidth(t *testing.T) {
 		t.Errorf("the script is broken:\n%s", text)
 	}
 }
+
+// A difference is shown as the file has it: its paths have no tilde there.
+func TestPlanShowsFiles(t *testing.T) {
+	a := &app{out: &output{look: look{utf8: true, home: "/home/dev"}}}
+	a.writePlanAction(mpdvirt.PlanAction{Kind: mpdvirt.PlanFile, File: &mpdvirt.FileChange{
+		Path: "/home/dev/file", Change: mpdvirt.FileWrite, Mode: "0600", Diff: udiff.Unified("/home/dev/file", "/home/dev/file", "++ old\n", "\tPath /home/dev/x\x1b[2J\n"),
+	}})
+	want := "      change ~/file, mode 0600\n        -++ old\n        +    Path /home/dev/x\n"
+	if got := string(a.out.buf); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
