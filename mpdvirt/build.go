@@ -91,7 +91,7 @@ func (m *Manager) imageFor(ctx context.Context, r *run, t *target, on Host) (fro
 		from.Packed = true
 		if m.rehearsal != nil {
 			from.Path, err = m.rehearsal.fetch(ctx, m, source)
-			return filepath.Base(from.Path) + " is in the cache", err
+			return filepath.Base(from.Path) + ", SHA-512 as pinned", err
 		}
 		from.Path, err = image.Fetch(ctx, image.Options{
 			Dir: m.cache(), Source: source, Transport: m.cfg.Transport, DialContext: m.cfg.DialContext,

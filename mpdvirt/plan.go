@@ -33,7 +33,7 @@ type Plan struct {
 type PlanStep struct {
 	ID      string       `json:"id"`
 	VM      string       `json:"vm,omitempty"`      // of a verb about several VMs: mpd-NNN
-	Summary string       `json:"summary,omitempty"` // for people: what was found, if there is nothing to do
+	Summary string       `json:"summary,omitempty"` // for people: what was found, or how it would end
 	Actions []PlanAction `json:"actions"`
 }
 

@@ -69,21 +69,21 @@ func (p *rehearsal) event(e Event) {
 		}
 		p.plan.Steps, p.open = append(p.plan.Steps, s), true
 	case StepEnded:
-		if !p.open && e.Status == Skipped {
-			p.plan.Steps = append(p.plan.Steps, PlanStep{ID: e.Step, Summary: e.Text})
-		}
-		if !p.open {
+		if !p.open || p.plan.Steps[len(p.plan.Steps)-1].ID != e.Step { // it holds others
 			return
 		}
 		p.open = false
-		s := &p.plan.Steps[len(p.plan.Steps)-1]
-		if s.ID == p.plan.Verb { // it is told only when it ends
-			s.ID = e.Step
-		}
 		// A failure the error names; and of a VM that is not there nothing was found.
-		if len(s.Actions) == 0 && e.Status != Fail && !p.away[e.Octet] {
-			s.Summary = e.Text
+		if e.Status != Fail && !p.away[e.Octet] {
+			p.plan.Steps[len(p.plan.Steps)-1].Summary = e.Text
 		}
+	}
+}
+
+// begin is for a step that the verb tells only when it ends.
+func (p *rehearsal) begin(id string) {
+	if p != nil {
+		p.event(Event{Kind: StepStarted, Step: id})
 	}
 }
 
@@ -229,8 +229,6 @@ func (p *rehearsal) ended() *Plan {
 		}
 		if s.Summary = named.Replace(s.Summary); len(s.Actions) == 0 {
 			s.Actions = []PlanAction{}
-		} else {
-			s.Summary = ""
 		}
 	}
 	for _, s := range []Standin{

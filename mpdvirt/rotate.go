@@ -184,6 +184,7 @@ func rotateAgain(first string) string {
 // trustNew makes this Mac trust the new CA. If it does not, the VMs get it all the
 // same: what browsers say then is what they say to every CA that is not trusted.
 func (m *Manager) trustNew(ctx context.Context, r *run, req CARotateRequest, rotation *identity.Rotation, res *CARotateResult) error {
+	m.rehearsal.begin(StepTrust)
 	start := m.cfg.Now()
 	done := func(s Status, text string) {
 		r.ended(StepResult{ID: StepTrust, Status: s, Summary: text, Elapsed: m.cfg.Now().Sub(start)})
@@ -208,6 +209,7 @@ func (m *Manager) trustNew(ctx context.Context, r *run, req CARotateRequest, rot
 
 // retire forgets the CAs before the new one, when nobody needs them any more.
 func (m *Manager) retire(ctx context.Context, r *run, req CARotateRequest, rotation *identity.Rotation, res *CARotateResult) error {
+	m.rehearsal.begin(StepRetire)
 	if _, err := m.untrust(ctx, r, rotation.Previous, req.Yes); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		if ctx.Err() == nil {
 			res.Left = append(res.Left, fmt.Sprintf("take the trust in %s away: mpd-virt ca rotate", rotation.Previous[0]))

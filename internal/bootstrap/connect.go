@@ -178,6 +178,9 @@ func ensureIdentity(ctx context.Context, r *run) (string, error) {
 	if len(id.Changed) > 0 && len(id.Created) == 0 {
 		return "", warning("client.conf has a new address of the VM: import the tunnel again")
 	}
+	if r.Rehearse != nil && len(id.Created) > 0 {
+		return "", nil // the keys of this call are nobody's
+	}
 	ca := "CA " + brief(id.Fingerprint)
 	switch {
 	case slices.ContainsFunc(id.Created, func(f string) bool { return path.Base(f) == "rootCA.pem" }):

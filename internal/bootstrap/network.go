@@ -49,7 +49,10 @@ func network(ctx context.Context, r *run) (string, error) {
 	}
 	s := cloneScript(StepNetwork, r.output(StepNetwork), r.Octet.String())
 	s.Limit = networkLimit
-	if was == want || r.Rehearse != nil {
+	if r.Rehearse != nil && was != want {
+		return fmt.Sprintf("%s → %s", was, want), r.conn.Run(ctx, s)
+	}
+	if was == want {
 		err := r.conn.Run(ctx, s)
 		if err == nil {
 			return want.String() + ", as before", nil

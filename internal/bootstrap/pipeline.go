@@ -227,7 +227,7 @@ func (r *run) perform(ctx context.Context, s step, forced bool) (string, error) 
 		return "", err
 	}
 	r.Journal.Done[s.id] = r.Now()
-	if summary == "" && s.done != nil {
+	if summary == "" && s.done != nil && r.Rehearse == nil {
 		summary = s.done(r)
 	}
 	return summary, r.Journal.Save()

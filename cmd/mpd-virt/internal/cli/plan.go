@@ -69,7 +69,7 @@ func (a *app) writePlanStep(s mpdvirt.PlanStep) {
 		fmt.Fprint(a.out, a.out.look.stepLine(markOf(mpdvirt.OK), s.ID, nameWidth, s.Summary, ""))
 		return
 	}
-	fmt.Fprint(a.out, a.out.look.stepLine(running, s.ID, nameWidth, "", ""))
+	fmt.Fprint(a.out, a.out.look.stepLine(running, s.ID, nameWidth, s.Summary, ""))
 	for _, action := range s.Actions {
 		a.writePlanAction(action)
 	}
