@@ -41,7 +41,7 @@ staticcheck:
 
 unit:
 	@[ -n "$(RACE)" ] || echo "no C compiler found: the tests run without the race detector"
-	$(GO) test $(RACE) -timeout 10m $(PKGS)
+	$(GO) test $(RACE) -timeout 15m $(PKGS)
 
 # A search finds something else each time, so it is no part of test: that says the
 # same of the same commit, and runs each target on its seeds and on what was found.

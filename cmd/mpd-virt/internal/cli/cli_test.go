@@ -41,7 +41,7 @@ func TestDispatch(t *testing.T) {
 		{"backend set-default", 2, "", "NAME is missing"},
 		{"setup", 2, "", "NNN is missing"},
 		{"setup 150 --ipp=1", 2, "", "did you mean --ip?"},
-		{"ssh 150 --json", 2, "", `there is no flag "--json"`},
+		{"ssh 150 --events=x", 2, "", `there is no flag "--events=x"`},
 		{"-- list", 2, "", "there is no verb"},
 		{"-", 2, "", "there is no verb"},
 	}
