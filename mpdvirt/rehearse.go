@@ -3,6 +3,7 @@ package mpdvirt
 import (
 	"fmt"
 	"maps"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -233,7 +234,7 @@ func (p *rehearsal) ended() *Plan {
 	}
 	for _, s := range []Standin{
 		{hypervisor.NilUUID, "the UUID that the hypervisor gives the new VM"},
-		{"02:00:00:00:00:01", "the address of the VM's network card, made at random"},
+		{net.HardwareAddr(standinMAC).String(), "the address of the VM's network card, made at random"},
 		{standinAddr, "the address that the new VM gets by DHCP"},
 		{bootstrap.StandinFile, "the name of a temporary file in the VM"},
 		{bootstrap.StandinMachineID, "the machine-id of the new VM, made at random"},

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/mutms/mpd-virt-macos/hypervisor"
 )
@@ -70,14 +69,9 @@ func ExpectRaw(ctx context.Context, o RawOptions, sha512 string) (Unpacking, err
 			return Unpacking{}, fmt.Errorf("unpack %s: %w", o.Archive, err)
 		}
 	}
-	entries, err := os.ReadDir(o.Dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	var err error
+	if u.Remove, err = leftFolders(o.Dir); err != nil {
 		return Unpacking{}, fmt.Errorf("clear the cache: %w", err)
-	}
-	for _, e := range entries {
-		if e.IsDir() && strings.HasPrefix(e.Name(), freshPrefix) {
-			u.Remove = append(u.Remove, filepath.Join(o.Dir, e.Name()))
-		}
 	}
 	u.Argv = append([]string{tarTool}, unpackArgs(o.Archive, filepath.Join(o.Dir, StandinFolder))...)
 	return u, nil

@@ -97,17 +97,27 @@ func isWhole(ctx context.Context, raw, archive string) (bool, error) {
 // The lock is held, so nobody works in them.
 func clearAway(dir, raw string) error {
 	errs := []error{remove(stampFile(raw)), remove(raw)}
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		errs = append(errs, err)
-	}
-	for _, e := range entries {
-		if e.IsDir() && strings.HasPrefix(e.Name(), freshPrefix) {
-			errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
-		}
+	left, err := leftFolders(dir)
+	errs = append(errs, err)
+	for _, path := range left {
+		errs = append(errs, os.RemoveAll(path))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("clear the cache: %w", err)
 	}
 	return nil
+}
+
+// leftFolders are those in which tars of killed runs have worked.
+func leftFolders(dir string) (paths []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), freshPrefix) {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths, err
 }
